@@ -1,0 +1,72 @@
+# Two commands matter: `make book` renders the book, `make test` proves it. Both need only Python 3.11+.
+
+PYTHON  ?= python3
+VENV    := .venv
+READY   := $(VENV)/.ready
+BIN     := $(VENV)/bin
+BOOK    := _build/html/.built
+
+# What a page may depend on. The library's docstrings are part of the book.
+SOURCES := $(shell find chapters lib reference tests _ext _static benchmarks/results.json -type f ! -path '*/__pycache__/*' ! -path '*/.*' 2>/dev/null) \
+           _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lint unit notebooks site lab course execute edit bench clean
+
+help:  ## this list
+	@echo "Inside Large Models"; echo
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+$(READY): requirements.txt requirements-no-deps.txt constraints.txt pyproject.toml tools/set_up.py
+	@command -v $(PYTHON) >/dev/null || { echo "  Cannot set up the book: $(PYTHON) is not installed. Install Python 3.11 or newer, or name one: make book PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) tools/set_up.py $(VENV)
+	@touch $@
+
+book: $(BOOK)  ## render the book to _build/html, warnings as errors
+	@echo "The book is ready: _build/html/index.html"
+
+# A page that failed must fail again: what Sphinx remembers of it is thrown away.
+$(BOOK): $(READY) $(SOURCES)
+	@echo "== Rendering the book"
+	@rm -f $@
+	@$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+	@touch $@
+
+test: lint unit notebooks site  ## everything that CI runs: lint, floors, unit tests, notebooks, book, site checks
+	@echo "== All of it passed"
+
+lint: $(READY)  ## ruff and the floors of lib
+	@echo "== Lint and floors"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/lint-imports
+
+unit: $(READY)  ## unit tests, with shapes in annotations enforced
+	@echo "== Unit tests"
+	@$(BIN)/python -m tools.offline $(BIN)/python -m pytest tests --ignore tests/site
+
+notebooks: $(READY)  ## every notebook re-run with the network off; stored outputs must be reproduced
+	@echo "== Notebooks"
+	@$(BIN)/python -m tools.offline $(BIN)/python -m pytest chapters
+
+site: $(BOOK)  ## open every rendered page in headless Chromium
+	@echo "== Site checks"
+	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest tests/site
+
+lab: $(READY)  ## open JupyterLab on the chapters
+	@$(BIN)/jupyter lab chapters
+
+course: $(READY)  ## write the student edition to _build/course
+	@$(BIN)/python -m tools.course
+
+execute: $(READY)  ## re-run all notebooks and refresh stored outputs, or one: make execute NOTEBOOK=chapters/…
+	@$(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
+
+edit: $(READY)  ## edit a chapter as text: make edit CHAPTER=chapters/…
+	@$(BIN)/python -m tools.notebooks edit $(CHAPTER)
+
+bench: $(READY)  ## measure lib beside native kernels, as ratios
+	@$(BIN)/python -m benchmarks
+
+clean:  ## remove what was built; the environment stays
+	@rm -rf _build .pytest_cache .ruff_cache .hypothesis

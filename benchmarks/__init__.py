@@ -1,0 +1,1 @@
+"""Our layers beside native kernels: ratios measured in one process, one after the other."""

@@ -1,0 +1,36 @@
+"""Layers and networks, each written as its formula."""
+
+from .activations import ReLU, gelu, relu, sigmoid, tanh
+from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
+from .dense import Linear, linear
+from .digit_cnn import digit_cnn
+from .lenet import LeNet5
+from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
+from .softmax import cross_entropy, log_softmax, softmax
+
+__all__ = [
+    "AvgPool2d",
+    "Conv1d",
+    "Conv2d",
+    "GlobalAvgPool2d",
+    "LeNet5",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "conv2d_formula",
+    "conv_output_size",
+    "cross_entropy",
+    "digit_cnn",
+    "gelu",
+    "global_avg_pool2d",
+    "linear",
+    "log_softmax",
+    "max_pool2d",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "tanh",
+]

@@ -1,0 +1,182 @@
+"""Pooling: each window of a feature map becomes one number, channel by channel, nothing learned."""
+
+import math
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lib.core.validation import check_floating, check_not_empty, check_rank
+
+from .windows import Pair, Window
+
+__all__ = ["AvgPool2d", "GlobalAvgPool2d", "MaxPool2d", "avg_pool2d", "global_avg_pool2d", "max_pool2d"]
+
+
+def max_pool2d(
+    x: Float[Tensor, "batch channels height width"],
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+) -> Float[Tensor, "batch channels out_height out_width"]:
+    """Keep the largest value of each window; windows touch but do not overlap unless ``stride`` says so.
+
+    Equation: eq-max-pool
+
+    The maximum of a rectangle is the maximum over columns of the maxima over rows, so the two axes are
+    done one after the other. Padding counts as −∞ and never wins; NaN always wins. Where several cells
+    tie, the first in reading order takes the whole gradient.
+
+    Raises:
+        TypeError: integer input.
+        ValueError: wrong rank, empty batch, a window that does not fit, padding above half the window.
+    """
+    _check(x)
+    return _MaxPool.apply(x, _window(kernel_size, stride, padding))
+
+
+def avg_pool2d(
+    x: Float[Tensor, "batch channels height width"],
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+) -> Float[Tensor, "batch channels out_height out_width"]:
+    """Average each window; padded zeros count as values, as in torch's default.
+
+    Equation: eq-average-pool
+
+    Raises:
+        TypeError: as :func:`max_pool2d`.
+        ValueError: as :func:`max_pool2d`.
+    """
+    _check(x)
+    return _AvgPool.apply(x, _window(kernel_size, stride, padding))
+
+
+def global_avg_pool2d(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
+    """Average each channel over all its positions (Lin, Chen & Yan 2014, section 3.2).
+
+    Equation: eq-global-average-pool
+
+    Raises:
+        TypeError: integer input.
+        ValueError: wrong rank or empty batch.
+    """
+    _check(x)
+    return x.mean(dim=(-2, -1))
+
+
+class _Pool2d(nn.Module):
+    """A pooling function that remembers its window."""
+
+    _pool: staticmethod
+
+    def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0) -> None:
+        super().__init__()
+        _window(kernel_size, stride, padding)  # a wrong window is an error here, not at the first batch
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels out_height out_width"]:
+        return self._pool(x, self.kernel_size, stride=self.stride, padding=self.padding)
+
+    def extra_repr(self) -> str:
+        return f"{self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class MaxPool2d(_Pool2d):
+    """:func:`max_pool2d` as a layer; what raises there for its window raises at construction."""
+
+    _pool = staticmethod(max_pool2d)
+
+
+class AvgPool2d(_Pool2d):
+    """:func:`avg_pool2d` as a layer; what raises there for its window raises at construction."""
+
+    _pool = staticmethod(avg_pool2d)
+
+
+class GlobalAvgPool2d(nn.Module):
+    """:func:`global_avg_pool2d` as a layer."""
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
+        return global_avg_pool2d(x)
+
+
+class _MaxPool(torch.autograd.Function):
+    """Separable maximum; the gradient goes where the maximum came from."""
+
+    @staticmethod
+    def forward(x: Tensor, window: Window) -> Tensor:
+        return _rows_then_columns(torch.maximum, window.pad(x, -torch.inf), window)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        x, ctx.window = inputs
+        ctx.save_for_backward(x, output)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        window = ctx.window
+        # Equality decides who won. NaN equals nothing, so ∞ stands in for it; padding must never claim a
+        # gradient, not even in a window of −∞, so it is NaN.
+        x, y = (tensor.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf) for tensor in ctx.saved_tensors)
+        padded = window.pad(x, torch.nan)
+        grad_padded = torch.zeros_like(padded)
+        unclaimed = grad
+        for cell, target in zip(window.cells(padded), window.cells(grad_padded), strict=True):
+            share = unclaimed * (cell == y)
+            target += share
+            unclaimed = unclaimed - share
+        return window.crop(grad_padded), None
+
+
+class _AvgPool(torch.autograd.Function):
+    """Separable mean; the gradient is spread back the same way, columns first."""
+
+    @staticmethod
+    def forward(x: Tensor, window: Window) -> Tensor:
+        return _rows_then_columns(torch.add, window.pad(x), window) / math.prod(window.kernel)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        x, ctx.window = inputs
+        ctx.padded_shape = ctx.window.padded_shape(x.shape)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        window = ctx.window
+        grad_rows = grad.new_zeros(*grad.shape[:-1], ctx.padded_shape[-1])
+        for target in window.columns(grad_rows):
+            target += grad / math.prod(window.kernel)
+        grad_padded = grad.new_zeros(ctx.padded_shape)
+        for target in window.rows(grad_padded):
+            target += grad_rows
+        return window.crop(grad_padded), None
+
+
+def _rows_then_columns(combine: Callable[[Tensor, Tensor], Tensor], padded: Tensor, window: Window) -> Tensor:
+    """Reduce each window with an associative ``combine``: first over its rows, then over its columns."""
+    return reduce(combine, window.columns(reduce(combine, window.rows(padded))))
+
+
+def _window(kernel_size: Pair, stride: Pair | None, padding: Pair) -> Window:
+    """Hold the window against its rules; without a stride, windows touch."""
+    window = Window.of(kernel_size, stride=kernel_size if stride is None else stride, padding=padding)
+    for pad, cells in zip(window.padding, window.kernel, strict=True):
+        if 2 * pad > cells:
+            raise ValueError(
+                f"padding {pad} must be at most half of the window's {cells} cells, or a window could see padding only"
+            )
+    return window
+
+
+def _check(x: Tensor) -> None:
+    check_rank("x", x, "batch channels height width")
+    check_floating("x", x)
+    check_not_empty("x", x)

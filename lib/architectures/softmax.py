@@ -1,0 +1,79 @@
+"""From scores to probabilities to a loss."""
+
+import math
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from lib.core.validation import check_floating, check_not_empty, check_rank, check_same_length
+
+__all__ = ["cross_entropy", "log_softmax", "softmax"]
+
+
+def softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1, temperature: float = 1.0) -> Float[Tensor, "*shape"]:
+    """Turn scores into positive numbers that sum to 1 along ``dim``.
+
+    Equation: eq-softmax
+
+    Adding a constant to all scores changes nothing, so the largest is subtracted first and exp cannot
+    overflow. A high ``temperature`` flattens the distribution, a low one sharpens it.
+
+    Raises:
+        TypeError: integer input.
+        ValueError: no elements, an axis that does not exist, or a temperature that is not positive and finite.
+    """
+    _check(logits, dim)
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    powers = torch.exp(_shifted(logits / temperature, dim))
+    return powers / powers.sum(dim, keepdim=True)
+
+
+def log_softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1) -> Float[Tensor, "*shape"]:
+    """Logarithm of :func:`softmax`, in nats, exact where the probability itself would round to 0.
+
+    Equation: eq-log-softmax
+
+    Raises:
+        TypeError: integer input.
+        ValueError: no elements, or an axis that does not exist.
+    """
+    _check(logits, dim)
+    shifted = _shifted(logits, dim)
+    return shifted - shifted.exp().sum(dim, keepdim=True).log()
+
+
+def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Mean surprise, in nats, at the true labels: minus the log-probability the model gave them.
+
+    Equation: eq-cross-entropy
+
+    Raises:
+        TypeError: integer logits, or labels that are not int64.
+        ValueError: wrong rank, empty batch, lengths that differ, or a label that names no class.
+    """
+    check_rank("logits", logits, "batch classes")
+    check_rank("labels", labels, "batch")
+    check_same_length(logits=logits, labels=labels)
+    if labels.dtype != torch.int64:
+        raise TypeError(f"labels must be class numbers of dtype torch.int64, got {labels.dtype}")
+    log_probabilities = log_softmax(logits)
+    outside = labels[(labels < 0) | (labels >= logits.shape[1])]
+    if len(outside):
+        raise ValueError(
+            f"labels must lie in 0 … {logits.shape[1] - 1}, one for each column of the logits, got {outside[0].item()}"
+        )
+    return -log_probabilities.gather(1, labels[:, None]).mean()
+
+
+def _check(logits: Tensor, dim: int) -> None:
+    check_floating("logits", logits)
+    check_not_empty("logits", logits)
+    if not -logits.ndim <= dim < logits.ndim:
+        raise ValueError(f"dim must name one of the {logits.ndim} axes of the logits, got {dim}")
+
+
+def _shifted(scores: Tensor, dim: int) -> Tensor:
+    """Subtract the largest score, as a constant: softmax is blind to it and so is the gradient."""
+    return scores - scores.detach().amax(dim, keepdim=True)

@@ -1,0 +1,105 @@
+"""Chapter, function and test: no corner of a labelled equation is missing."""
+
+import pytest
+from bs4 import BeautifulSoup
+from conftest import REPOSITORY, notebook
+from formula_index import find_formulas
+
+PAGE = "# Chapter\n\n$$\ny = W x + b\n$$ (eq-affine)\n"
+FUNCTION = 'def linear(x):\n    """Map.\n\n    Equation: eq-affine\n    More.\n    """\n'
+TEST = 'import pytest\n\n\n@pytest.mark.equation("eq-affine")\ndef test_linear():\n    assert 1 + 1 == 2\n'
+
+
+@pytest.fixture
+def three(book):
+    """A book with one formula and its three corners, each of which may be replaced."""
+
+    def write(page=PAGE, function=FUNCTION, test=TEST):
+        made = book("formula_index", "api_reference", exclude_patterns=["_out", "_trees", "tests", "lib"])
+        made.write("chapters/formulas/x.ipynb", notebook(page))
+        made.write("lib/dense.py", function)
+        made.write("tests/test_dense.py", test)
+        return made
+
+    return write
+
+
+def test_no_corner_is_missing_in_the_book():
+    formulas = find_formulas(REPOSITORY)
+    assert formulas, "no formula found: the test would pass on an empty book"
+    assert {formula.label: formula.missing for formula in formulas if formula.missing} == {}
+
+
+def test_the_three_corners_are_found(three):
+    [formula] = find_formulas(three().root)
+    assert (formula.label, formula.chapter.docname, formula.latex) == (
+        "eq-affine",
+        "chapters/formulas/x",
+        "y = W x + b",
+    )
+    assert [place.full_name for place in formula.functions] == ["lib.dense.linear"]
+    assert [(place.path, place.name) for place in formula.tests] == [("tests/test_dense.py", "test_linear")]
+    assert formula.missing == []
+
+
+@pytest.mark.parametrize(
+    ("replaced", "missing"),
+    [
+        ({"page": PAGE.replace("(eq-affine)", "(eq-other)")}, "no chapter shows it"),
+        ({"page": "# Chapter\n\n```markdown\n$$\ny\n$$ (eq-affine)\n```\n"}, "no chapter shows it"),
+        ({"function": FUNCTION.replace("Equation:", "See")}, "no docstring in lib names it"),
+        ({"test": TEST.replace("@pytest.mark.equation", "@pytest.mark.other")}, "no test is marked with it"),
+        ({"test": '"""Marked eq-affine in words only."""\n'}, "no test is marked with it"),
+    ],
+)
+def test_a_missing_corner_is_named(three, replaced, missing):
+    found = {formula.label: formula.missing for formula in find_formulas(three(**replaced).root)}
+    assert found["eq-affine"] == [missing]
+
+
+def test_methods_classes_and_several_labels_are_found(three):
+    function = 'class Layer:\n    """A.\n\n    Equations: eq-affine, eq-b and eq-c\n    """\n\n    def forward(self):\n        """Equation: eq-d"""\n'
+    test = 'import pytest\n\n\n@pytest.mark.equation("eq-affine")\nclass TestLayer:\n    @pytest.mark.equation("eq-b")\n    @pytest.mark.equation("eq-c")\n    def test_b(self):\n        pass\n'
+    found = {formula.label: formula for formula in find_formulas(three(function=function, test=test).root)}
+    assert {label: found[label].functions[0].name for label in found} == {
+        "eq-affine": "Layer",
+        "eq-b": "Layer",
+        "eq-c": "Layer",
+        "eq-d": "Layer.forward",
+    }
+    assert found["eq-d"].functions[0].role == "meth"
+    assert [place.name for label in ("eq-affine", "eq-b") for place in found[label].tests] == [
+        "TestLayer",
+        "TestLayer.test_b",
+    ]
+
+
+def test_the_page_shows_equation_function_and_test(three):
+    made = three()
+    made.write(
+        "index.md",
+        "# Book\n\n```{toctree}\nchapters/formulas/x\nformulas\n```\n\n```{py:function} lib.dense.linear(x)\n```\n",
+    )
+    made.write("formulas.md", "# Formulas\n\n```{formula-index}\n```\n")
+    built = made.build()
+    assert built.warnings == ""
+    page = BeautifulSoup(built.html("formulas"), "html.parser")
+    assert page.select_one("section section h2").get_text().startswith("Chapter")
+    entry = page.select_one(".formula")
+    assert "y = W x + b" in entry.select_one(".math").get_text()
+    assert [link["href"] for link in entry.select("p a")] == [
+        "chapters/formulas/x.html#equation-eq-affine",
+        "index.html#lib.dense.linear",
+    ]
+    shown = entry.select_one("details")
+    assert shown.summary.get_text().strip() == "Held to the truth by test_linear"
+    assert shown.select_one(".caption-text").get_text() == "tests/test_dense.py"
+    assert '@pytest.mark.equation("eq-affine")' in shown.select_one("pre").get_text()
+    assert "assert 1 + 1 == 2" in shown.select_one("pre").get_text()
+    assert "import pytest" not in shown.select_one("pre").get_text()  # the test alone, not its file
+
+
+def test_a_missing_corner_is_a_warning(three):
+    made = three(test="")
+    made.write("formulas.md", "# Formulas\n\n```{formula-index}\n```\n")
+    assert "eq-affine: no test is marked with it" in made.build().warnings

@@ -1,0 +1,180 @@
+"""Bad input is refused with the value received and the rule, before anything is computed."""
+
+import re
+
+import pytest
+import torch
+
+from lib.architectures import (
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    LeNet5,
+    Linear,
+    MaxPool2d,
+    avg_pool2d,
+    conv1d,
+    conv2d,
+    conv2d_formula,
+    conv_output_size,
+    cross_entropy,
+    digit_cnn,
+    gelu,
+    global_avg_pool2d,
+    linear,
+    log_softmax,
+    max_pool2d,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+)
+
+IMAGES, FILTERS = torch.zeros(2, 4, 8, 8), torch.zeros(6, 4, 3, 3)
+SIGNALS, TAPS = torch.zeros(2, 4, 8), torch.zeros(6, 4, 3)
+LOGITS, LABELS = torch.zeros(3, 5), torch.tensor([0, 4, 2])
+
+CONVOLUTIONS = [
+    (lambda f: f(IMAGES[0], FILTERS), ValueError, "x must have 4 axes (batch, channels, height, width), got 3 with shape (4, 8, 8)"),
+    (lambda f: f(IMAGES, FILTERS[0]), ValueError, "weight must have 4 axes (out_channels, in_channels/groups, rows, columns), got 3"),
+    (lambda f: f(IMAGES.numpy(), FILTERS), TypeError, "x must be a torch.Tensor, got ndarray"),
+    (lambda f: f(IMAGES[:0], FILTERS), ValueError, "x must hold at least one element, got shape (0, 4, 8, 8)"),
+    (lambda f: f(IMAGES.long(), FILTERS.long()), TypeError, "x must be floating point, got torch.int64"),
+    (lambda f: f(IMAGES.double(), FILTERS), TypeError, "x and weight must have the same dtype, got x torch.float64, weight torch.float32"),
+    (lambda f: f(IMAGES, FILTERS, torch.zeros(6).double()), TypeError, "bias torch.float64"),
+    (lambda f: f(IMAGES, FILTERS[:, :3]), ValueError, "weight must have 4 input channels, the 4 of x over 1 groups, got 3"),
+    (lambda f: f(IMAGES, FILTERS, groups=2), ValueError, "weight must have 2 input channels, the 4 of x over 2 groups, got 4"),
+    (lambda f: f(IMAGES, FILTERS, groups=3), ValueError, "in_channels 4 must be divisible by groups 3"),
+    (lambda f: f(IMAGES, FILTERS[:5, :2], groups=2), ValueError, "out_channels 5 must be divisible by groups 2"),
+    (lambda f: f(IMAGES, FILTERS, groups=0), ValueError, "groups must be at least 1, got 0"),
+    (lambda f: f(IMAGES, FILTERS, torch.zeros(5)), ValueError, "bias must have shape (6,), a number for each output, got (5,)"),
+    (lambda f: f(IMAGES, FILTERS, torch.zeros(6, 1)), ValueError, "bias must have shape (6,), a number for each output, got (6, 1)"),
+    (lambda f: f(IMAGES, FILTERS, dilation=4), ValueError, "the window spans 9 but the padded height is only 8; it must fit at least once"),
+    (lambda f: f(IMAGES[..., :2], FILTERS), ValueError, "the window spans 3 but the padded width is only 2"),
+    (lambda f: f(IMAGES, FILTERS, stride=0), ValueError, "stride must be at least 1, got 0"),
+    (lambda f: f(IMAGES, FILTERS, stride=(1, -1)), ValueError, "stride must be at least 1, got -1"),
+    (lambda f: f(IMAGES, FILTERS, stride=1.5), TypeError, "stride must be an int, got float 1.5"),
+    (lambda f: f(IMAGES, FILTERS, padding=-1), ValueError, "padding must be at least 0, got -1"),
+    (lambda f: f(IMAGES, FILTERS, padding=(1, 1, 1)), TypeError, "padding must be an int or a pair of ints, got (1, 1, 1)"),
+    (lambda f: f(IMAGES, FILTERS, padding="same"), TypeError, "padding must be an int, got str 'same'"),
+    (lambda f: f(IMAGES, FILTERS, dilation=0), ValueError, "dilation must be at least 1, got 0"),
+]  # fmt: skip
+
+POOLS = [
+    (lambda f: f(IMAGES[0], 2), ValueError, "x must have 4 axes (batch, channels, height, width), got 3"),
+    (lambda f: f(IMAGES[:0], 2), ValueError, "x must hold at least one element, got shape (0, 4, 8, 8)"),
+    (lambda f: f(IMAGES.int(), 2), TypeError, "x must be floating point, got torch.int32"),
+    (lambda f: f(IMAGES, 9), ValueError, "the window spans 9 but the padded height is only 8"),
+    (lambda f: f(IMAGES, 0), ValueError, "kernel_size must be at least 1, got 0"),
+    (lambda f: f(IMAGES, 2, stride=-2), ValueError, "stride must be at least 1, got -2"),
+    (lambda f: f(IMAGES, 2, padding=-1), ValueError, "padding must be at least 0, got -1"),
+    (lambda f: f(IMAGES, 3, padding=2), ValueError, "padding 2 must be at most half of the window's 3 cells"),
+]
+
+OTHERS = {
+    "conv1d": [
+        (lambda: conv1d(SIGNALS[0], TAPS), ValueError, "x must have 3 axes (batch, channels, time), got 2"),
+        (lambda: conv1d(IMAGES, FILTERS), ValueError, "x must have 3 axes (batch, channels, time), got 4"),
+        (lambda: conv1d(SIGNALS, FILTERS), ValueError, "weight must have 3 axes (out_channels, in_channels/groups, taps), got 4"),
+        (lambda: conv1d(SIGNALS, TAPS, dilation=4), ValueError, "the window spans 9 but the padded width is only 8"),
+        (lambda: conv1d(SIGNALS, TAPS, stride=(1, 1)), TypeError, "stride must be an int, got tuple (1, 1)"),
+    ],
+    "conv_output_size": [
+        (lambda: conv_output_size(4, 5), ValueError, "the window spans 5 but the padded axis is only 4; it must fit at least once"),
+        (lambda: conv_output_size(0, 1), ValueError, "size must be at least 1, got 0"),
+        (lambda: conv_output_size(28, 3, stride=0), ValueError, "stride must be at least 1, got 0"),
+        (lambda: conv_output_size(28, 3, padding=-1), ValueError, "padding must be at least 0, got -1"),
+        (lambda: conv_output_size(28.0, 3), TypeError, "size must be an int, got float 28.0"),
+    ],
+    "Conv2d": [
+        (lambda: Conv2d(0, 4, 3), ValueError, "in_channels must be at least 1, got 0"),
+        (lambda: Conv2d(3, 4, 3, groups=2), ValueError, "in_channels 3 must be divisible by groups 2"),
+        (lambda: Conv2d(4, 3, 3, groups=2), ValueError, "out_channels 3 must be divisible by groups 2"),
+        (lambda: Conv2d(3, 4, 3, padding_mode="reflect"), ValueError, "padding_mode must be 'zeros' or 'circular', got 'reflect'"),
+        (lambda: Conv2d(3, 4, 0), ValueError, "kernel_size must be at least 1, got 0"),
+        (lambda: Conv2d(3, 4, 3, stride=0), ValueError, "stride must be at least 1, got 0"),
+        (lambda: Conv2d(3, 4, 3)(IMAGES), ValueError, "weight must have 4 input channels, the 4 of x over 1 groups, got 3"),
+        (lambda: Conv2d(4, 4, 3)(SIGNALS), ValueError, "x must have 4 axes (batch, channels, height, width), got 3"),
+        (
+            lambda: Conv2d(4, 4, 3, padding=9, padding_mode="circular")(IMAGES),
+            ValueError,
+            "circular padding 9 must not exceed the size 8 of the axis it wraps",
+        ),
+    ],
+    "Conv1d": [
+        (lambda: Conv1d(4, 4, (3, 3)), TypeError, "kernel_size must be an int, got tuple (3, 3)"),
+        (lambda: Conv1d(4, 4, 3)(IMAGES), ValueError, "x must have 3 axes (batch, channels, time), got 4"),
+    ],
+    "pooling": [
+        (lambda: global_avg_pool2d(IMAGES[0]), ValueError, "x must have 4 axes (batch, channels, height, width), got 3"),
+        (lambda: global_avg_pool2d(IMAGES.long()), TypeError, "x must be floating point, got torch.int64"),
+        (lambda: global_avg_pool2d(IMAGES[..., :0]), ValueError, "x must hold at least one element, got shape (2, 4, 8, 0)"),
+        (lambda: MaxPool2d(2)(SIGNALS), ValueError, "x must have 4 axes"),
+        (lambda: AvgPool2d(2)(SIGNALS), ValueError, "x must have 4 axes"),
+        (lambda: MaxPool2d(2, padding=2), ValueError, "padding 2 must be at most half of the window's 2 cells"),
+        (lambda: AvgPool2d(0), ValueError, "kernel_size must be at least 1, got 0"),
+    ],
+    "linear": [
+        (lambda: linear(torch.zeros(2, 3), torch.zeros(5, 4)), ValueError, "x must have 4 features on its last axis, as many as weight has columns, got shape (2, 3)"),
+        (lambda: linear(torch.tensor(1.0), torch.zeros(5, 4)), ValueError, "x must have 4 features on its last axis, as many as weight has columns, got shape ()"),
+        (lambda: linear(torch.zeros(2, 4), torch.zeros(4)), ValueError, "weight must have 2 axes (out_features, in_features), got 1"),
+        (lambda: linear(torch.zeros(0, 4), torch.zeros(5, 4)), ValueError, "x must hold at least one element, got shape (0, 4)"),
+        (lambda: linear(torch.zeros(2, 4).long(), torch.zeros(5, 4)), TypeError, "x must be floating point, got torch.int64"),
+        (lambda: linear(torch.zeros(2, 4), torch.zeros(5, 4).double()), TypeError, "x and weight must have the same dtype"),
+        (lambda: linear(torch.zeros(2, 4), torch.zeros(5, 4), torch.zeros(4)), ValueError, "bias must have shape (5,), a number for each output, got (4,)"),
+        (lambda: Linear(4, 0), ValueError, "out_features must be at least 1, got 0"),
+        (lambda: Linear(4.0, 2), TypeError, "in_features must be an int, got float 4.0"),
+        (lambda: Linear(4, 2)(torch.zeros(2, 3)), ValueError, "x must have 4 features"),
+    ],
+    "activations": [
+        (lambda f=f: f(torch.arange(3)), TypeError, "x must be floating point, got torch.int64")
+        for f in (relu, sigmoid, tanh, gelu)
+    ],
+    "softmax": [
+        (lambda: softmax(LABELS), TypeError, "logits must be floating point, got torch.int64"),
+        (lambda: softmax(LOGITS[:0]), ValueError, "logits must hold at least one element, got shape (0, 5)"),
+        (lambda: softmax(LOGITS, dim=2), ValueError, "dim must name one of the 2 axes of the logits, got 2"),
+        (lambda: softmax(LOGITS, temperature=0.0), ValueError, "temperature must be positive and finite, got 0.0"),
+        (lambda: softmax(LOGITS, temperature=-1.0), ValueError, "temperature must be positive and finite, got -1.0"),
+        (lambda: softmax(LOGITS, temperature=float("nan")), ValueError, "temperature must be positive and finite, got nan"),
+        (lambda: log_softmax(LABELS), TypeError, "logits must be floating point, got torch.int64"),
+        (lambda: log_softmax(LOGITS, dim=-3), ValueError, "dim must name one of the 2 axes of the logits, got -3"),
+    ],
+    "cross_entropy": [
+        (lambda: cross_entropy(LOGITS[0], LABELS), ValueError, "logits must have 2 axes (batch, classes), got 1"),
+        (lambda: cross_entropy(LOGITS, LOGITS), ValueError, "labels must have 1 axes (batch), got 2"),
+        (lambda: cross_entropy(LOGITS[:2], LABELS), ValueError, "logits and labels must have the same length, got logits 2, labels 3"),
+        (lambda: cross_entropy(LOGITS[:0], LABELS[:0]), ValueError, "logits must hold at least one element, got shape (0, 5)"),
+        (lambda: cross_entropy(LOGITS.long(), LABELS), TypeError, "logits must be floating point, got torch.int64"),
+        (lambda: cross_entropy(LOGITS, LABELS.int()), TypeError, "labels must be class numbers of dtype torch.int64, got torch.int32"),
+        (lambda: cross_entropy(LOGITS, LABELS + 1), ValueError, "labels must lie in 0 … 4, one for each column of the logits, got 5"),
+        (lambda: cross_entropy(LOGITS, LABELS - 1), ValueError, "labels must lie in 0 … 4, one for each column of the logits, got -1"),
+    ],
+    "networks": [
+        (lambda: LeNet5(0), ValueError, "num_classes must be at least 1, got 0"),
+        (lambda: LeNet5()(torch.zeros(2, 1, 32, 32)), ValueError, "images must have shape (batch, 1, 28, 28), got (2, 1, 32, 32)"),
+        (lambda: digit_cnn()(torch.zeros(2, 784)), ValueError, "x must have 4 axes (batch, channels, height, width), got 2"),
+        (lambda: digit_cnn()(torch.zeros(2, 1, 32, 32)), ValueError, "x must have 576 features on its last axis"),
+    ],
+}  # fmt: skip
+
+TABLE = [
+    *(
+        pytest.param(lambda f=f, call=call: call(f), error, message, id=f"{f.__name__}: {message}")
+        for functions, rules in [((conv2d_formula, conv2d), CONVOLUTIONS), ((max_pool2d, avg_pool2d), POOLS)]
+        for f in functions
+        for call, error, message in rules
+    ),
+    *(
+        pytest.param(call, error, message, id=f"{name}: {message}")
+        for name, rules in OTHERS.items()
+        for call, error, message in rules
+    ),
+]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("call", "error", "message"), TABLE)
+def test_bad_input_is_refused_with_the_value_and_the_rule(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -1,0 +1,177 @@
+"""What every layer promises, whatever it computes."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from lib.architectures import (
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    GlobalAvgPool2d,
+    LeNet5,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    cross_entropy,
+    digit_cnn,
+    gelu,
+    log_softmax,
+    sigmoid,
+    softmax,
+    tanh,
+)
+from lib.core import seeded
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, an input's shape, and torch's layer of the same name where there is one."""
+
+    build: callable
+    shape: tuple[int, ...]
+    torchs: callable = None
+
+
+def convolution(layer):
+    return lambda: layer(4, 6, 3, stride=2, padding=1, dilation=2, groups=2)
+
+
+CASES = {
+    "Conv2d": Case(convolution(Conv2d), (5, 4, 9, 8), convolution(nn.Conv2d)),
+    "Conv2d without bias": Case(
+        lambda: Conv2d(4, 2, (1, 3), bias=False), (5, 4, 6, 7), lambda: nn.Conv2d(4, 2, (1, 3), bias=False)
+    ),
+    "Conv2d, circular": Case(
+        lambda: Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
+        (5, 2, 6, 7),
+        lambda: nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
+    ),
+    "Conv1d": Case(convolution(Conv1d), (5, 4, 11), convolution(nn.Conv1d)),
+    "Linear": Case(lambda: Linear(6, 4), (5, 6), lambda: nn.Linear(6, 4)),
+    "MaxPool2d": Case(
+        lambda: MaxPool2d(3, stride=2, padding=1), (5, 3, 7, 8), lambda: nn.MaxPool2d(3, stride=2, padding=1)
+    ),
+    "AvgPool2d": Case(
+        lambda: AvgPool2d(3, stride=2, padding=1), (5, 3, 7, 8), lambda: nn.AvgPool2d(3, stride=2, padding=1)
+    ),
+    "GlobalAvgPool2d": Case(
+        GlobalAvgPool2d, (5, 3, 7, 8), lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    ),
+    "ReLU": Case(ReLU, (5, 6), nn.ReLU),
+    "sigmoid": Case(lambda: sigmoid, (5, 6), nn.Sigmoid),
+    "tanh": Case(lambda: tanh, (5, 6), nn.Tanh),
+    "gelu": Case(lambda: gelu, (5, 6), nn.GELU),
+    "softmax": Case(lambda: softmax, (5, 6), lambda: nn.Softmax(dim=-1)),
+    "log_softmax": Case(lambda: log_softmax, (5, 6), lambda: nn.LogSoftmax(dim=-1)),
+    "LeNet5": Case(LeNet5, (5, 1, 28, 28)),
+    "digit_cnn": Case(digit_cnn, (5, 1, 28, 28)),
+}
+every_layer = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+beside_torch = pytest.mark.parametrize(
+    "case", [case for case in CASES.values() if case.torchs], ids=[name for name, case in CASES.items() if case.torchs]
+)
+
+
+def input_for(case, dtype=torch.float32):
+    return torch.randn(case.shape, generator=seeded(1)).to(dtype)
+
+
+@every_layer
+def test_a_batch_is_its_members_one_at_a_time(case):
+    layer, x = case.build(), input_for(case)
+    # Matrix products of another size may add in another order: float32 defaults allow for it.
+    assert_close(layer(x), torch.cat([layer(one) for one in x.split(1)]))
+
+
+@every_layer
+def test_input_weights_and_random_numbers_are_left_as_they_were(case):
+    layer, x = case.build(), input_for(case).requires_grad_()
+    state = {name: value.clone() for name, value in layer.state_dict().items()} if isinstance(layer, nn.Module) else {}
+    before, generator_state = x.detach().clone(), torch.get_rng_state()
+    y = layer(x)
+    torch.autograd.grad(y.sum(), x)
+    assert torch.equal(x, before)
+    assert x.grad is None
+    assert torch.equal(torch.get_rng_state(), generator_state)
+    for name, value in state.items():
+        assert torch.equal(layer.state_dict()[name], value)
+
+
+@every_layer
+def test_the_output_shares_no_memory_with_the_input(case):
+    layer, x = case.build(), input_for(case)
+    before = x.clone()
+    layer(x).detach().fill_(99.0)
+    assert torch.equal(x, before)
+
+
+@every_layer
+def test_float64_goes_in_and_comes_out_with_float64_precision(case):
+    layer, x = case.build(), input_for(case)
+    single = layer(x)
+    if isinstance(layer, nn.Module):
+        layer.double()
+    double = layer(x.double())
+    assert single.dtype == torch.float32
+    assert double.dtype == torch.float64
+    assert_close(single.double(), double, rtol=1e-4, atol=1e-5)  # float32 after up to seven layers
+    if not isinstance(layer, MaxPool2d | ReLU):  # these only copy numbers, which rounding cannot change
+        assert not torch.equal(single.double(), double)
+
+
+@every_layer
+def test_new_tensors_are_made_where_the_input_lives(case):
+    # The meta device holds no numbers; whatever a layer makes on the default device would not mix with it.
+    layer = case.build()
+    if isinstance(layer, nn.Module):
+        layer.to("meta")
+    x = torch.empty(case.shape, device="meta", requires_grad=True)
+    y = layer(x)
+    assert y.device.type == "meta"
+    assert torch.autograd.grad(y.sum(), x)[0].shape == case.shape
+
+
+@every_layer
+def test_an_image_stored_channels_last_gives_the_same(case):
+    layer, x = case.build(), input_for(case)
+    # Swapping two axes in memory keeps the values and breaks every assumption on strides.
+    strided = x.transpose(0, -1).contiguous().transpose(0, -1)
+    assert strided.stride() != x.stride()
+    assert_close(layer(strided), layer(x))
+
+
+@beside_torch
+def test_values_and_gradients_are_those_of_torchs_layer_with_the_same_state(case):
+    ours, torchs = case.build(), case.torchs()
+    if isinstance(ours, nn.Module) and list(torchs.parameters()):
+        torchs.load_state_dict(ours.state_dict())
+    x = input_for(case).requires_grad_()
+    outputs = [ours(x), torchs(x)]
+    assert_close(*outputs)
+    assert_close(*(torch.autograd.grad(y.sin().sum(), x)[0] for y in outputs))
+
+
+@beside_torch
+def test_a_state_dict_goes_into_torchs_layer_and_back(case):
+    ours, torchs = case.build(), case.torchs()
+    state = ours.state_dict() if isinstance(ours, nn.Module) else {}
+    other = torchs.state_dict()
+    assert {name: (value.shape, value.dtype) for name, value in state.items()} == {
+        name: (value.shape, value.dtype) for name, value in other.items()
+    }
+    if state:
+        ours.load_state_dict(other)
+        for name, value in ours.state_dict().items():
+            assert torch.equal(value, other[name])
+
+
+def test_the_loss_does_not_touch_its_arguments():
+    logits, labels = torch.randn(4, 3), torch.tensor([0, 2, 1, 1])
+    before = logits.clone(), labels.clone()
+    cross_entropy(logits, labels)
+    assert torch.equal(logits, before[0])
+    assert torch.equal(labels, before[1])

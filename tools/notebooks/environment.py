@@ -1,0 +1,14 @@
+"""What every kernel of the book is started with, the same for `execute` and for nbval."""
+
+import os
+
+KERNEL_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",  # the order of a set is the same in every run
+    "OMP_NUM_THREADS": "1",  # notebooks run side by side, and sums are added in one order
+    "TQDM_DISABLE": "1",  # no progress bar in a stored output
+}
+
+
+def set_kernel_environment() -> None:
+    """Make every process started from here on inherit the kernels' environment."""
+    os.environ.update(KERNEL_ENVIRONMENT)

@@ -1,0 +1,78 @@
+"""What a chapter's file must be before it is published: canonical, run to its end, free of traces."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from tools.notebooks.canonical import NotebookError, canonicalise, serialise
+from tools.notebooks.files import ROOT, read
+
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+_UNCHECKED = {"nbval-skip", "raises-exception", "nbval-raises-exception"}
+_COMMENT_MARKER = re.compile(r"^\s*#+\s*(NBVAL_\w+|PYTEST_VALIDATE_\w+)", re.MULTILINE)
+
+
+def deviations(path: Path) -> list[str]:
+    """Why the notebook cannot be published as it is, one line for each finding; empty when all is well."""
+    try:
+        notebook = read(path)
+        canonical = serialise(canonicalise(notebook))
+    except NotebookError as error:
+        return str(error).splitlines()
+    found = []
+    if path.read_text(encoding="utf-8") != canonical:
+        found.append("not in canonical form; `python -m tools.notebooks execute` writes it")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, start=1):
+        found += [f"code cell {number}: {finding}" for finding in _findings(cell)]
+    if code and not _only_imports(code[0].source):
+        found.append("code cell 1: may only import and call use_book_style()")
+    return found
+
+
+def _findings(cell: nbformat.NotebookNode) -> list[str]:
+    found = []
+    if cell.execution_count is None:
+        found.append("has not been run")
+    for tag in sorted(_UNCHECKED & set(cell.metadata.get("tags", []))):
+        found.append(f"tag `{tag}` hides it from the tests")
+    for marker in _COMMENT_MARKER.findall(cell.source):
+        found.append(f"comment `{marker}` is invisible to readers of the metadata; use a tag")
+    if cell.source.rstrip().endswith(";"):
+        found.append("ends with `;`, which nbval cannot compare; write `_ = …`")
+    if any(output.output_type == "error" for output in cell.outputs):
+        found.append("stored an error")
+    text = "\n".join(_texts(cell))
+    if _ADDRESS.search(text):
+        found.append(f"shows a memory address: {_ADDRESS.search(text)[0]}")
+    for place in (str(ROOT), sys.prefix, str(Path.home())):
+        if len(place) > 1 and re.search(rf"{re.escape(place)}\b", text):
+            found.append(f"shows a path of this machine: {place}")
+            break
+    shows_image = any(mime.startswith("image/") for output in cell.outputs for mime in output.get("data", {}))
+    if "figure" in cell.metadata.get("mystnb", {}) and cell.execution_count is not None and not shows_image:
+        found.append("is declared a figure and shows none")
+    return found
+
+
+def _texts(cell: nbformat.NotebookNode) -> list[str]:
+    texts = [output.text for output in cell.outputs if output.output_type == "stream"]
+    for output in cell.outputs:
+        texts += [value for mime, value in output.get("data", {}).items() if mime.startswith("text/")]
+    return texts
+
+
+def _only_imports(source: str) -> bool:
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return False
+    return all(isinstance(node, ast.Import | ast.ImportFrom) or _is_style_call(node) for node in statements)
+
+
+def _is_style_call(node: ast.stmt) -> bool:
+    call = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "use_book_style"

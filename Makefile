@@ -47,7 +47,7 @@ unit: $(READY)  ## unit tests, with shapes in annotations enforced
 
 notebooks: $(READY)  ## every notebook re-run with the network off; stored outputs must be reproduced
 	@echo "== Notebooks"
-	@$(BIN)/python -m tools.offline $(BIN)/python -m pytest chapters
+	@$(BIN)/python -m tools.notebooks verify
 
 site: $(BOOK)  ## open every rendered page in headless Chromium
 	@echo "== Site checks"

@@ -16,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 RESULTS = "benchmarks/results.json"
 # The ratio stands next to the name: on a phone the columns behind it have to be scrolled to.
-COLUMNS = ("What", "Ratio", "Middle half", "Target", "Ours", "Reference")
+COLUMNS = ("What", "Ratio", "Middle half", "Target", "Ours, ms", "Reference, ms")
 
 
 class _Stored(SphinxDirective):
@@ -56,10 +56,14 @@ class BenchmarkMachine(_Stored):
 
 
 def table_node(table: dict) -> nodes.table:
-    """One comparison a line."""
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=width) for width in (36, 8, 14, 18, 12, 12)), cols=len(COLUMNS))
-    group += nodes.thead("", row_node(COLUMNS))
-    group += nodes.tbody("", *(row_node(cells(row)) for row in table["rows"]))
+    """One comparison a line; no column of targets where none is set."""
+    lines = [COLUMNS, *map(cells, table["rows"])]
+    if all(row["target"] is None for row in table["rows"]):
+        place = COLUMNS.index("Target")
+        lines = [line[:place] + line[place + 1 :] for line in lines]
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in lines[0]), cols=len(lines[0]))
+    group += nodes.thead("", row_node(lines[0]))
+    group += nodes.tbody("", *map(row_node, lines[1:]))
     title = nodes.title(table["title"], table["title"])
     return nodes.table("", title, group, classes=["benchmark-table"])
 
@@ -97,7 +101,7 @@ def provenance(measured: dict[str, str]) -> str:
 
 
 def _milliseconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1e3:.3f} ms"
+    return "" if seconds is None else f"{seconds * 1e3:.2f}"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -83,7 +83,7 @@ def conv2d(
     """Cross-correlate images with a bank of filters: the fast twin of :func:`conv2d_formula`.
 
     The same sums as products of matrices, with the backward pass written out, which saves most of the
-    memory traffic. Second derivatives work, at the formula's price.
+    memory traffic. It can be differentiated twice.
 
     Raises:
         TypeError: as :func:`conv2d_formula`.

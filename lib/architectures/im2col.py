@@ -36,8 +36,8 @@ class BlockedIm2col(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         x, weight = ctx.saved_tensors
-        if torch.is_grad_enabled():  # somebody wants a second derivative: only recorded operations have one
-            return *_recorded_gradients(x, weight, ctx.window, ctx.groups, grad), None, None
+        # Unlike the forward pass, which writes its products in place, these are recorded operations: a second derivative,
+        # where one is asked for, comes by itself.
         grad_x = _input_gradient(x, weight, ctx.window, ctx.groups, grad) if ctx.needs_input_grad[0] else None
         grad_weight = _weight_gradient(x, weight, ctx.window, ctx.groups, grad) if ctx.needs_input_grad[1] else None
         return grad_x, grad_weight, None, None
@@ -63,13 +63,6 @@ def _weight_gradient(x: Tensor, weight: Tensor, window: Window, groups: int, gra
         grad_outputs = grad[images].reshape(-1, *grad_filters.shape[:2], grad[0, 0].numel())
         grad_filters += (grad_outputs @ _patches(padded[images], window, groups).mT).sum(0)
     return grad_filters.view_as(weight)
-
-
-def _recorded_gradients(x: Tensor, weight: Tensor, window: Window, groups: int, grad: Tensor) -> tuple[Tensor, ...]:
-    """Compute both gradients by ordinary recorded operations, all images at once."""
-    x, weight = (tensor if tensor.requires_grad else tensor.detach().requires_grad_() for tensor in (x, weight))
-    y = _filters(weight, groups) @ _patches(window.pad(x), window, groups)
-    return torch.autograd.grad(y, (x, weight), grad.reshape(y.shape), create_graph=True)
 
 
 def _blocks(padded: Tensor, window: Window) -> list[slice]:

@@ -62,9 +62,11 @@ def train(
     if optimizer is None:
         optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     history = History()
-    # generator.device is the CPU in most programs; indices go where the data lives.
-    with _mode(model, training=True), tqdm(total=epochs, unit="epoch", disable=not progress) as bar:
+    # Left out rather than False, so that the environment variable TQDM_DISABLE still counts.
+    silence = {} if progress else {"disable": True}
+    with _mode(model, training=True), tqdm(total=epochs, unit="epoch", **silence) as bar:
         for epoch in range(1, epochs + 1):
+            # The generator is the CPU's in most programs; indices go where the data live.
             order = torch.randperm(len(inputs), generator=generator, device=generator.device)
             loss_sum, correct = 0.0, 0
             for step, rows in enumerate(order.to(inputs.device).split(batch_size), start=1):

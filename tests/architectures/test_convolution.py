@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from lib.architectures import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size, im2col
+from lib.architectures.windows import Window
 from lib.core import fixed_seed, seeded
 
 TWINS = pytest.mark.parametrize("convolve", [conv2d_formula, conv2d])
@@ -104,7 +105,17 @@ def test_the_result_does_not_depend_on_how_the_batch_is_cut(monkeypatch, block_b
         assert_close(*pair)
 
 
-def test_gradients_and_second_derivatives_pass_a_numerical_check():
+def test_the_patches_of_a_block_take_a_mebibyte_at_most_unless_one_image_takes_more():
+    # 9 · 3 cells at 32² positions, 4 bytes each: 110,592 bytes an image, so 9 images fit into 1,048,576.
+    window = Window.of(3, padding=1)
+    assert im2col._blocks(torch.zeros(20, 3, 34, 34), window) == [slice(0, 9), slice(9, 18), slice(18, 27)]
+    assert im2col._blocks(torch.zeros(2, 3, 514, 514), window) == [slice(0, 1), slice(1, 2)]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2**30], ids=["image by image", "all at once"])
+def test_gradients_and_second_derivatives_pass_a_numerical_check(monkeypatch, block_bytes):
+    monkeypatch.setattr(im2col, "BLOCK_BYTES", block_bytes)
+
     def convolve(x, weight):
         return conv2d(x, weight, stride=(2, 1), padding=(1, 2), dilation=(1, 2), groups=2)
 

@@ -124,6 +124,12 @@ def test_a_gradient_reaches_the_image_even_from_a_window_of_nan_or_minus_infinit
         assert torch.equal(gradient, reference)
 
 
+def test_the_gradient_of_a_spoilt_window_goes_to_the_nan():
+    x = torch.tensor([[[[0.0, 1.0], [torch.nan, -1.0]]]], requires_grad=True)
+    max_pool2d(x, 2).sum().backward()
+    assert x.grad.tolist() == [[[[0.0, 0.0], [1.0, 0.0]]]]
+
+
 def test_gradients_and_second_derivatives_pass_a_numerical_check():
     # Distinct whole numbers: no ties within reach of the numerical step.
     distinct = torch.randperm(2 * 5 * 6, generator=seeded(0)).double().view(1, 2, 5, 6).requires_grad_()

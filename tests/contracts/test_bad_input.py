@@ -103,6 +103,9 @@ OTHERS = {
     ],
     "Conv1d": [
         (lambda: Conv1d(4, 4, (3, 3)), TypeError, "kernel_size must be an int, got tuple (3, 3)"),
+        (lambda: Conv1d(4, 4, 3, stride=0), ValueError, "stride must be at least 1, got 0"),
+        (lambda: Conv1d(4, 4, 3, padding=-1), ValueError, "padding must be at least 0, got -1"),
+        (lambda: Conv1d(4, 4, 3, dilation=0), ValueError, "dilation must be at least 1, got 0"),
         (lambda: Conv1d(4, 4, 3)(IMAGES), ValueError, "x must have 3 axes (batch, channels, time), got 4"),
     ],
     "pooling": [

@@ -1,5 +1,9 @@
 """The training loop does gradient descent, records what happened, and leaves no trace."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -127,3 +131,17 @@ def test_progress_goes_to_stderr_only_when_asked(capsys):
         captured = capsys.readouterr()
         assert captured.out == ""
         assert ("epoch" in captured.err) == progress
+
+
+def test_the_environment_can_switch_progress_off():
+    # tqdm reads its variables when it is imported, so this takes a process of its own.
+    program = (
+        "import torch; from lib.core import seeded, train; "
+        "train(torch.nn.Linear(2, 2), torch.zeros(4, 2), torch.zeros(4).long(), epochs=1, generator=seeded(0))"
+    )
+    for value, silent in (("1", True), ("0", False)):
+        environment = os.environ | {"TQDM_DISABLE": value}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert (run.stderr == "") == silent

@@ -51,3 +51,9 @@ def test_what_a_rule_allows_passes():
     validation.check_non_negative_int("k", 0)
     validation.check_divisible("width", 128, "heads", 4)
     validation.check_same_length(x=GOOD, y=[1, 2])
+
+
+def test_numbers_of_two_precisions_are_named():
+    with pytest.raises(TypeError, match=r"x .*float32.* y .*float64|x and y"):
+        validation.check_same_dtype(x=GOOD, y=GOOD.double())
+    validation.check_same_dtype(x=GOOD, y=GOOD + 1)

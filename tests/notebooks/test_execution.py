@@ -81,6 +81,13 @@ def test_a_failure_is_told_and_leaves_the_file(notebook_file, capfd, source, tol
     assert f"{path} failed and was left as it was" in error
 
 
+def test_a_warning_stops_the_run_at_once(notebook_file, tmp_path):
+    path = notebook_file("import sys\nsys.stderr.write('x')", "import pathlib\npathlib.Path('later').touch()")
+    [run] = execute([path])
+    assert run.failure == "code cell 1 wrote on stderr:\nx"
+    assert not (tmp_path / "later").exists()
+
+
 def test_one_failure_does_not_keep_the_others_from_running(notebook_file):
     good, bad = notebook_file("print('x')", name="good.ipynb"), notebook_file("1 / 0", name="bad.ipynb")
     assert [bool(run.failure) for run in execute([bad, good])] == [True, False]

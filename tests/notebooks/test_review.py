@@ -60,7 +60,7 @@ def lost_figure(chapter):
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        (not_run, "code cell 2: has not been run"),
+        (not_run, "not run to its end; missing are code cells 2"),
         (shows_error, "code cell 2: stored an error"),
         (prints("<object at 0x7f7608439fd0>"), "code cell 2: shows a memory address: at 0x7f7608439fd0"),
         (prints(f"{sys.prefix}/lib"), "code cell 2: shows a path of this machine"),

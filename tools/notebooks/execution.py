@@ -70,7 +70,6 @@ async def _execute_one(path: Path, bar: tqdm) -> Run:
         bar.refresh()
         seconds = await _run_cells(path, notebook, bar)
         notebook.metadata.setdefault("book", nbformat.NotebookNode())["running_seconds"] = round(seconds, 1)
-        _refuse_stderr(notebook)
         replace_text(path, serialise(canonicalise(notebook)))
         return Run(path, seconds)
     except CellExecutionError as error:
@@ -94,13 +93,17 @@ async def _run_cells(path: Path, notebook: nbformat.NotebookNode, bar: tqdm) -> 
     def on_start(**_: object) -> None:
         first_start.append(time.perf_counter())
 
+    def on_executed(**_: object) -> None:
+        bar.update()
+        _refuse_stderr(notebook)  # at once: a chapter may take a minute
+
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_start=on_start,
-        on_cell_executed=lambda **_: bar.update(),
+        on_cell_executed=on_executed,
     )
     with tempfile.TemporaryFile("w+") as stderr:  # the kernel's own, not the cells'
         try:

@@ -26,6 +26,9 @@ def deviations(path: Path) -> list[str]:
     if path.read_text(encoding="utf-8") != canonical:
         found.append("not in canonical form; `python -m tools.notebooks execute` writes it")
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    idle = [str(number) for number, cell in enumerate(code, start=1) if cell.execution_count is None]
+    if idle:
+        found.append(f"not run to its end; missing are code cells {', '.join(idle)}")
     for number, cell in enumerate(code, start=1):
         found += [f"code cell {number}: {finding}" for finding in _findings(cell)]
     if code and not _only_imports(code[0].source):
@@ -35,8 +38,6 @@ def deviations(path: Path) -> list[str]:
 
 def _findings(cell: nbformat.NotebookNode) -> list[str]:
     found = []
-    if cell.execution_count is None:
-        found.append("has not been run")
     for tag in sorted(_UNCHECKED & set(cell.metadata.get("tags", []))):
         found.append(f"tag `{tag}` hides it from the tests")
     for marker in _COMMENT_MARKER.findall(cell.source):

@@ -139,8 +139,8 @@ def test_the_environment_can_switch_progress_off():
         "import torch; from lib.core import seeded, train; "
         "train(torch.nn.Linear(2, 2), torch.zeros(4, 2), torch.zeros(4).long(), epochs=1, generator=seeded(0))"
     )
-    for value, silent in (("1", True), ("0", False)):
-        environment = os.environ | {"TQDM_DISABLE": value}
+    unset = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    for environment, silent in ((unset | {"TQDM_DISABLE": "1"}, True), (unset, False)):
         run = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
         )

@@ -43,7 +43,7 @@ lint: $(READY)  ## ruff and the floors of lib
 
 unit: $(READY)  ## unit tests, with shapes in annotations enforced
 	@echo "== Unit tests"
-	@$(BIN)/python -m tools.offline $(BIN)/python -m pytest tests --ignore tests/site
+	@$(BIN)/python -m tools.offline $(BIN)/python -m pytest -n auto --dist worksteal tests --ignore tests/site
 
 notebooks: $(READY)  ## every notebook re-run with the network off; stored outputs must be reproduced
 	@echo "== Notebooks"

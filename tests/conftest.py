@@ -1,11 +1,16 @@
 """For every test: shapes in annotations are enforced, and the default random numbers are the same."""
 
+import hypothesis
 import jaxtyping
 import pytest
 import torch
 
 # Before anything imports lib: each jaxtyping annotation is then checked at every call.
 jaxtyping.install_import_hook("lib", "typechecker.check")
+
+# The same examples in every run, and no verdict from a clock: a busy machine is not a wrong answer.
+hypothesis.settings.register_profile("book", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("book")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,137 @@
+"""The rendered book in a real browser: a local server, one Chromium, and a visit that notes what goes wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).parents[2]
+
+
+def site_folder() -> Path:
+    """Where the rendered book lies: the variable BOOK_HTML, else _build/html."""
+    return Path(os.environ.get("BOOK_HTML", ROOT / "_build" / "html")).resolve()
+
+
+def page_names(site: Path) -> list[str]:
+    """Every page, as a path below the site. What themes leave under _static is none, nor is a forwarding address."""
+    found = (path for path in site.rglob("*.html") if not path.relative_to(site).parts[0].startswith("_"))
+    return sorted(path.relative_to(site).as_posix() for path in found if not forwards(path))
+
+
+def forwards(path: Path) -> bool:
+    """Does the page only send its reader on?"""
+    return 'http-equiv="refresh"' in path.read_text(encoding="utf-8").lower()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on a free local port; yields its address, which ends in a slash."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass(frozen=True)
+class View:
+    """How wide the window is, and whether the reader prefers a light or a dark page."""
+
+    width: int
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.width}-{self.mode}"
+
+
+VIEWS = [View(width, mode) for width in (1280, 390) for mode in ("light", "dark")]
+
+
+@dataclass
+class Visitor:
+    """One tab that opens page after page and keeps a note of every fault of the present one."""
+
+    page: object
+    address: str
+    console_errors: list[str] = field(default_factory=list)
+    external_requests: list[str] = field(default_factory=list)
+    failed_requests: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.route("**/*", self._pass_or_stop)
+        self.page.on("console", lambda message: message.type == "error" and self.console_errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
+        self.page.on("response", self._note_failure)
+
+    def open(self, name: str) -> Visitor:
+        """Open a page and wait until it stands still: scripts run, formulas typeset, fonts loaded."""
+        for notes in (self.console_errors, self.external_requests, self.failed_requests, self.requests):
+            notes.clear()
+        self.page.goto(self.address + name, wait_until="load")
+        self.page.evaluate("async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; }")
+        return self
+
+    def unfold(self) -> Visitor:
+        """Open everything that a reader may open: answers, hints, solutions, folded code."""
+        unfolded = self.page.evaluate(
+            """() => {
+              const boxes = document.querySelectorAll('main details:not([open])');
+              const buttons = document.querySelectorAll('button.toggle-button-hidden');
+              boxes.forEach((box) => { box.open = true; });
+              buttons.forEach((button) => button.click());
+              return boxes.length + buttons.length;
+            }"""
+        )
+        if unfolded:
+            self.page.wait_for_timeout(400)  # the theme measures what scrolls 300 ms after the last change
+        return self
+
+    def _pass_or_stop(self, route) -> None:
+        url = route.request.url
+        if url.startswith(self.address):
+            self.requests.append(url.removeprefix(self.address))
+            route.continue_()
+        else:
+            self.external_requests.append(url)
+            route.abort()
+
+    def _note_failure(self, response) -> None:
+        if response.status >= 400:
+            self.failed_requests.append(f"{response.status} {urlsplit(response.url).path}")
+
+
+@contextlib.contextmanager
+def chromium(playwright) -> Iterator:
+    """A fresh headless browser, with nothing of its own to say to the network."""
+    from tools.chromium import ARGUMENTS, find, install
+
+    browser = playwright.chromium.launch(executable_path=str(find() or install()), args=list(ARGUMENTS))
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def visitor(browser, address: str, view: View, **settings) -> Visitor:
+    """A new tab of that width and mode."""
+    size = {"width": view.width, "height": 900}
+    context = browser.new_context(viewport=size, color_scheme=view.mode, reduced_motion="reduce", **settings)
+    return Visitor(context.new_page(), address)

@@ -1,0 +1,51 @@
+"""Only works that are cited, and every work that is cited."""
+
+import json
+import re
+
+import yaml
+from pybtex.database import parse_file
+from site_browser import ROOT
+
+CITATION = re.compile(r"\{cite(?::\w+)?\}`([\w:,\s-]+)`")
+
+
+def cited(texts):
+    return {key.strip() for text in texts for keys in CITATION.findall(text) for key in keys.split(",")}
+
+
+def book_texts():
+    """The source of each page of the book."""
+    pages = [ROOT / "intro.md", *(ROOT / "chapters").rglob("*.md"), *(ROOT / "reference").rglob("*.md")]
+    yield from (path.read_text(encoding="utf-8") for path in pages)
+    for path in (ROOT / "chapters").rglob("*.ipynb"):
+        if ".ipynb_checkpoints" not in path.parts:
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            yield "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+def test_the_references_are_the_cited_works_and_no_others():
+    listed = set(parse_file(str(ROOT / "references.bib")).entries)
+    found = cited(book_texts())
+    assert listed - found == set(), "listed and never cited"
+    assert found - listed == set(), "cited and not listed"
+
+
+def test_citations_are_seen_in_every_form():
+    texts = ["{cite:t}`a2000b` and {cite:p}`c2001d, e2002f`", "{cite}`g2003h`, not `{cite}` or {term}`i2004j`"]
+    assert cited(texts) == {"a2000b", "c2001d", "e2002f", "g2003h"}
+
+
+def test_numbers_of_errata_and_terms_in_prose_are_counted():
+    read = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("intro.md", "CHANGELOG.md")}
+    errata = len(re.findall(r"^\(erratum-", (ROOT / "chapters/faq/source_errata.md").read_text(encoding="utf-8"), re.M))
+    assert f"We found {errata} such slips" in read["intro.md"]
+    assert f"on that track: {errata} entries" in read["CHANGELOG.md"]
+    glossary = (ROOT / "reference/glossary.md").read_text(encoding="utf-8")
+    assert f"{len(re.findall('^  .* → ', glossary, re.M))} terms" in glossary
+
+
+def test_the_workflow_runs_the_two_commands():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text(encoding="utf-8"))
+    commands = [step.get("run") for step in workflow["jobs"]["test"]["steps"]]
+    assert {"make test", "make book"} <= set(commands)

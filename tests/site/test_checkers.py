@@ -1,0 +1,142 @@
+"""Each checker, seen to fail on a tiny page that is broken in just that way, and to pass on a sound one."""
+
+import base64
+import json
+
+import pytest
+from site_browser import VIEWS, page_names, served, visitor
+from site_checks import (
+    broken_links,
+    inaccessible_parts,
+    missing_figures,
+    overflow,
+    undescribed_images,
+    untypeset_equations,
+)
+
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SOUND = """<h1 id="top">A page</h1><p>Text with a <a href="#top">link to the top</a> and <a href="other.html#there">one away</a>.</p>
+<img src="dot.png" alt="A single dot"><span class="math"><mjx-container>x</mjx-container></span>"""
+
+
+@pytest.fixture
+def tiny(tmp_path, browser):
+    """Write a page, open it at 390 pixels, and hand out the tab and the folder."""
+    with served(tmp_path) as url:
+        tab = visitor(browser, url, VIEWS[2])
+
+        def opened(body):
+            frame = "<!doctype html><html lang='en'><head><title>Tiny</title><link rel='icon' href='data:,'></head><body><main>{}</main></body></html>"
+            (tmp_path / "page.html").write_text(frame.format(body), encoding="utf-8")
+            (tmp_path / "other.html").write_text(frame.format("<h1 id='there'>Other</h1>"), encoding="utf-8")
+            (tmp_path / "dot.png").write_bytes(DOT)
+            return tab.open("page.html")
+
+        yield opened
+        tab.page.context.close()
+
+
+def test_a_sound_page_has_no_fault(tiny, tmp_path):
+    tab = tiny(SOUND)
+    assert tab.console_errors + tab.external_requests + tab.failed_requests == []
+    assert undescribed_images(tab.page) + untypeset_equations(tab.page) + overflow(tab.page) == []
+    assert inaccessible_parts(tab.page) == []
+    assert broken_links(tmp_path, "page.html") == []
+
+
+def test_a_console_error_is_seen(tiny):
+    assert tiny("<script>console.error('lost')</script>").console_errors == ["lost"]
+    assert "missing is not defined" in tiny("<script>missing()</script>").console_errors[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<img alt='A counter' src='http://counter.example/dot.png'>",
+        "<script src='https://cdn.example/a.js'></script>",
+        "<style>@import url('https://fonts.example/a.css');</style>",
+        "<script>fetch('http://127.0.0.1:9/other-port')</script>",
+    ],
+)
+def test_a_request_that_leaves_the_site_is_seen(tiny, body):
+    assert len(tiny(body).external_requests) == 1
+
+
+def test_a_missing_file_is_seen(tiny):
+    assert tiny("<img alt='Gone' src='gone.png'>").failed_requests == ["404 /gone.png"]
+
+
+@pytest.mark.parametrize("link", ["gone.html", "other.html#nowhere", "#nowhere", "folder/"])
+def test_a_broken_link_is_seen(tiny, tmp_path, link):
+    tiny(f"<a href='{link}'>somewhere</a>")
+    assert [fault.split()[0] for fault in broken_links(tmp_path, "page.html")] == [link]
+
+
+@pytest.mark.parametrize(
+    ("image", "fault"),
+    [
+        ("<img src='dot.png'>", "no alt text"),
+        ("<img src='dot.png' alt=''>", "no alt text"),
+        ("<img src='dot.png' alt='_images/3fa9c1d2e4b5.png'>", "file name"),
+        ("<img src='gone.png' alt='A dot that is gone'>", "did not load"),
+    ],
+)
+def test_an_image_that_says_nothing_is_seen(tiny, image, fault):
+    assert fault in " ".join(undescribed_images(tiny(image).page))
+
+
+def test_a_formula_that_is_not_typeset_is_seen(tiny):
+    assert len(untypeset_equations(tiny(r"<div class='math'>\[x^2\]</div>").page)) == 1
+    broken = "<div class='math'><mjx-container><mjx-merror>x</mjx-merror></mjx-container></div>"
+    assert len(untypeset_equations(tiny(broken).page)) == 1
+
+
+def test_a_page_wider_than_the_phone_is_seen(tiny):
+    wide = "<table><tr><td style='min-width: 900px'>wide</td></tr></table>"
+    assert "wide" in overflow(tiny(wide).page)[0]
+    assert overflow(tiny(f"<div style='overflow-x: auto' tabindex='0'>{wide}</div>").page) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        ("<p style='color: #bbb; background: #fff'>Faint text</p>", "color-contrast"),
+        ("<button></button>", "button-name"),
+        ("<a href='other.html'></a>", "link-name"),
+        ("<label>Row</label><input>", "label"),
+    ],
+)
+def test_an_inaccessible_part_is_seen(tiny, body, rule):
+    assert any(fault.startswith(f"{rule} (") for fault in inaccessible_parts(tiny(body).page))
+
+
+def test_a_figure_that_did_not_reach_the_page_is_seen(tiny, tmp_path):
+    tiny("<img src='dot.png' alt='A dot'>")
+
+    def notebook(picture, tags=()):
+        output = {"output_type": "display_data", "data": {"image/png": base64.b64encode(picture).decode()}}
+        path = tmp_path / "page.ipynb"
+        path.write_text(json.dumps({"cells": [{"metadata": {"tags": list(tags)}, "outputs": [output]}]}))
+        return path
+
+    assert missing_figures(tmp_path, "page.html", notebook(DOT)) == []
+    assert missing_figures(tmp_path, "page.html", notebook(DOT + b"other")) == [
+        "the figure of cell 1 is not on the page"
+    ]
+    assert missing_figures(tmp_path, "page.html", notebook(DOT + b"other", tags=["remove-output"])) == []
+
+
+def test_folded_parts_are_opened_before_they_are_judged(tiny):
+    tab = tiny("<details><summary>Answer</summary><p style='color: #bbb; background: #fff'>Faint</p></details>")
+    assert inaccessible_parts(tab.page) == []
+    assert len(inaccessible_parts(tab.unfold().page)) == 1
+
+
+def test_pages_are_all_pages_but_those_of_the_theme(tmp_path):
+    for name in ("intro.html", "chapters/a/index.html", "_static/macros.html", "_sources/b.html"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "index.html").write_text('<meta http-equiv="Refresh" content="0; url=intro.html">')
+    assert page_names(tmp_path) == ["chapters/a/index.html", "intro.html"]

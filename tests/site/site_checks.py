@@ -107,9 +107,24 @@ def missing_figures(site: Path, name: str, notebook: Path) -> list[str]:
     return faults
 
 
-def inaccessible_parts(page) -> list[str]:
-    """Serious and critical violations that axe-core finds."""
-    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+def flatten_code_and_formulas(page) -> None:
+    """Leave each block of code one text, and each formula its form for screen readers.
+
+    The coloured words of the code and the glyphs of the formulas are most of a chapter's elements and all alike: judged
+    on every page, they took ten seconds each. Colours of code are judged on one page, whole.
+    """
+    page.evaluate(
+        """() => {
+          document.querySelectorAll('.highlight pre').forEach((code) => { code.textContent = code.textContent; });
+          document.querySelectorAll('mjx-math').forEach((glyphs) => glyphs.replaceChildren());
+        }"""
+    )
+
+
+def inaccessible_parts(page, *, within=None) -> list[str]:
+    """Serious and critical violations that axe-core finds, on the page or within one kind of element."""
+    options = {"resultTypes": ["violations"], "preload": False}
+    found = Axe().run(page, context=within, options=options).response["violations"]
     return [
         f"{violation['id']} ({violation['impact']}): {node['html'][:160]} {' '.join(node.get('failureSummary', '').split())[:200]}"
         for violation in found

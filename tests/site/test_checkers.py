@@ -7,6 +7,7 @@ import pytest
 from site_browser import VIEWS, page_names, served, visitor
 from site_checks import (
     broken_links,
+    flatten_code_and_formulas,
     inaccessible_parts,
     missing_figures,
     overflow,
@@ -110,6 +111,14 @@ def test_a_page_wider_than_the_phone_is_seen(tiny):
 )
 def test_an_inaccessible_part_is_seen(tiny, body, rule):
     assert any(fault.startswith(f"{rule} (") for fault in inaccessible_parts(tiny(body).page))
+
+
+def test_faint_code_is_seen_where_code_is_judged(tiny):
+    code = "<div class='highlight'><pre tabindex='0'><span style='color: #bbb; background: #fff'>faint()</span></pre></div>"
+    page = tiny(code).page
+    assert inaccessible_parts(page, within=".highlight")[0].startswith("color-contrast (")
+    flatten_code_and_formulas(page)
+    assert inaccessible_parts(page) == []
 
 
 def test_a_figure_that_did_not_reach_the_page_is_seen(tiny, tmp_path):

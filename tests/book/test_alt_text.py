@@ -2,7 +2,7 @@
 
 import pytest
 from alt_text import looks_like_a_file_name
-from conftest import code, notebook
+from tiny_book import code, notebook
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 OUTPUT = {"output_type": "display_data", "data": {"image/png": PIXEL, "text/plain": "<Figure>"}, "metadata": {}}

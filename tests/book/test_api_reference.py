@@ -5,7 +5,7 @@ import re
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import REPOSITORY
+from tiny_book import REPOSITORY, Book
 
 PACKAGES = sorted(path.name for path in (REPOSITORY / "lib").iterdir() if (path / "__init__.py").is_file())
 
@@ -21,7 +21,6 @@ def public(path) -> list[str]:
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """The reference alone, built once, with the real library beside it."""
-    from conftest import Book
 
     made = Book(tmp_path_factory.mktemp("reference"), ("api_reference",))
     for page in sorted((REPOSITORY / "reference" / "api").glob("*.md")):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import REPOSITORY
+from tiny_book import REPOSITORY
 
 MEASURED = {
     "processor": "Abacus",

@@ -1,7 +1,7 @@
 """The reader of a chapter's source sees what the author wrote."""
 
 from chapter_source import Chapter, is_chapter, read_book, tokens
-from conftest import code, notebook
+from tiny_book import code, notebook
 
 
 def chapter(*cells, **metadata) -> Chapter:

@@ -3,8 +3,8 @@
 import pytest
 from bs4 import BeautifulSoup
 from chapter_source import Chapter, is_chapter, read_book
-from conftest import REPOSITORY, code, notebook
 from exercises import exercises, problems
+from tiny_book import REPOSITORY, code, notebook
 
 GOALS = "# Chapter\n\n## What you will be able to do\n\n1. Count\n2. Derive\n\n## Exercises"
 EXERCISE = "```{exercise} Output size ●●○\n:label: ex-size\n\n*5 min · objective 2.* Write it.\n```"

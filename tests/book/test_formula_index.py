@@ -2,8 +2,8 @@
 
 import pytest
 from bs4 import BeautifulSoup
-from conftest import REPOSITORY, notebook
 from formula_index import find_formulas
+from tiny_book import REPOSITORY, notebook
 
 PAGE = "# Chapter\n\n$$\ny = W x + b\n$$ (eq-affine)\n"
 FUNCTION = 'def linear(x):\n    """Map.\n\n    Equation: eq-affine\n    More.\n    """\n'

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from conftest import REPOSITORY, notebook
 from jupyter_book.config import get_final_config
+from tiny_book import REPOSITORY, notebook
 
 URL = "https://github.com/example/inside-large-models"
 

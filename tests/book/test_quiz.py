@@ -3,8 +3,8 @@
 import pytest
 from bs4 import BeautifulSoup
 from chapter_source import Chapter, is_chapter
-from conftest import REPOSITORY, notebook
 from quiz import problems, questions, read_questions
+from tiny_book import REPOSITORY, notebook
 
 GOALS = "# Chapter\n\n## What you will be able to do\n\n1. Count\n2. Derive\n\n"
 QUESTION = """`````{admonition} Question 1

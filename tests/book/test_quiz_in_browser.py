@@ -2,8 +2,8 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import REPOSITORY, Book, notebook
 from playwright.sync_api import Page, expect, sync_playwright
+from tiny_book import REPOSITORY, Book, notebook
 
 from tools.chromium import ARGUMENTS, find, install
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 from bs4 import BeautifulSoup
 from chapter_source import read_book
-from conftest import COMPLETE, REPOSITORY, notebook
 from source_map import UNTREATED, Passage, disagreements, read_passages, read_untreated, treating
+from tiny_book import COMPLETE, REPOSITORY, notebook
 
 ONE = Passage("003-1", "003", "1", "Background.", ("chapters/code/a",))
 TWO = Passage("003-2", "003", "2", "Two chapters owe it.", ("chapters/code/a", "chapters/code/b"))

@@ -54,7 +54,7 @@ site: $(BOOK)  ## open every rendered page in headless Chromium
 	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest tests/site
 
 lab: $(READY)  ## open JupyterLab on the chapters
-	@$(BIN)/jupyter lab chapters
+	@JUPYTER_CONFIG_DIR=$(CURDIR)/tools/lab $(BIN)/jupyter lab --custom-css chapters
 
 course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course

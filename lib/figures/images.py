@@ -51,7 +51,7 @@ def show_images(
         if picture.ndim == 3:
             axis.imshow(picture)
         else:
-            axis.imshow(picture, vmin=low, vmax=high, cmap="PuOr_r" if signed else "gray")
+            axis.imshow(picture, vmin=low, vmax=high, cmap="PuOr" if signed else "gray")
         if titles is not None:
             axis.set_title(titles[index], fontsize="small")
     return figure

@@ -38,6 +38,10 @@ def test_a_colour_image_keeps_its_channels_last():
 def test_signed_images_have_zero_in_the_middle_and_same_scale_is_shared():
     figure = show_images([torch.tensor([[-1.0, 3.0]]), torch.tensor([[0.0, 0.5]])], signed=True)
     assert [axis.images[0].get_clim() for axis in figure.axes] == [(-3.0, 3.0), (-0.5, 0.5)]
+    red, green, blue, _ = figure.axes[0].images[0].cmap([0.0, 0.5, 1.0]).T
+    assert red[0] > 2 * blue[0]  # negative is orange-brown,
+    assert min(red[1], green[1], blue[1]) > 0.9  # zero white,
+    assert blue[2] > 2 * green[2]  # positive purple
     figure = show_images([torch.tensor([[-1.0, 3.0]]), torch.tensor([[0.0, 0.5]])], same_scale=True)
     assert [axis.images[0].get_clim() for axis in figure.axes] == [(-1.0, 3.0), (-1.0, 3.0)]
 

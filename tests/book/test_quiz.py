@@ -4,22 +4,9 @@ import pytest
 from bs4 import BeautifulSoup
 from chapter_source import Chapter, is_chapter
 from quiz import problems, questions, read_questions
-from tiny_book import REPOSITORY, notebook
+from tiny_book import QUESTION, REPOSITORY, notebook
 
 GOALS = "# Chapter\n\n## What you will be able to do\n\n1. Count\n2. Derive\n\n"
-QUESTION = """`````{admonition} Question 1
-:class: quiz
-
-*Objective 2.* How many?
-
-````{dropdown} A. $26 \\times 26$
-**Right.** The window starts at 26 places.
-````
-````{dropdown} B. 28 × 28
-**No.** That takes padding of one.
-````
-`````
-"""
 TWO_KEYS = QUESTION.replace("How many?", "Which? (Choose two.)").replace("**No.**", "**Right.**")
 NOTEBOOKS = sorted(path for path in (REPOSITORY / "chapters").glob("*/*.ipynb"))
 

@@ -3,23 +3,11 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
-from tiny_book import REPOSITORY, Book, notebook
+from tiny_book import QUESTION, REPOSITORY, Book, notebook
 
 from tools.chromium import ARGUMENTS, find, install
 
-ONE = """`````{admonition} Question 1
-:class: quiz
-
-*Objective 1.* How many?
-
-````{dropdown} A. $26 \\times 26$
-**Right.** The window starts at 26 places.
-````
-````{dropdown} B. 28 × 28
-**No.** That takes padding of one.
-````
-`````
-"""
+ONE = QUESTION.replace("Objective 2", "Objective 1")
 TWO = """`````{admonition} Question 2
 :class: quiz
 

@@ -17,6 +17,20 @@ COMPLETE = {
     "source_sections": [],
     "running_seconds": 12.4,
 }
+# A sound question of a quiz.
+QUESTION = """`````{admonition} Question 1
+:class: quiz
+
+*Objective 2.* How many?
+
+````{dropdown} A. $26 \\times 26$
+**Right.** The window starts at 26 places.
+````
+````{dropdown} B. 28 × 28
+**No.** That takes padding of one.
+````
+`````
+"""
 
 
 def markdown(source: str) -> dict:

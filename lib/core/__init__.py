@@ -1,7 +1,19 @@
-"""The ground floor: checks, seeds, hooks, the training loop."""
+"""The ground floor: checks, seeds, targets, hooks, the training loop."""
 
-from .hooks import capture
+from .hooks import capture, evaluation_mode, rewrite
 from .sampling import fixed_seed, seeded
+from .targets import target_score
 from .training import Evaluation, History, evaluate, train
 
-__all__ = ["Evaluation", "History", "capture", "evaluate", "fixed_seed", "seeded", "train"]
+__all__ = [
+    "Evaluation",
+    "History",
+    "capture",
+    "evaluate",
+    "evaluation_mode",
+    "fixed_seed",
+    "rewrite",
+    "seeded",
+    "target_score",
+    "train",
+]

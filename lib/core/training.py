@@ -1,6 +1,5 @@
 """One training loop for the whole book: shuffled mini-batches, a history, a bar while it runs."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from .hooks import module_mode
 from .validation import check_not_empty, check_positive_int, check_same_length
 
 __all__ = ["Evaluation", "History", "evaluate", "train"]
@@ -64,7 +64,7 @@ def train(
     history = History()
     # Left out rather than False, so that the environment variable TQDM_DISABLE still counts.
     silence = {} if progress else {"disable": True}
-    with _mode(model, training=True), tqdm(total=epochs, unit="epoch", **silence) as bar:
+    with module_mode(model, training=True), tqdm(total=epochs, unit="epoch", **silence) as bar:
         for epoch in range(1, epochs + 1):
             # The generator is the CPU's in most programs; indices go where the data live.
             order = torch.randperm(len(inputs), generator=generator, device=generator.device)
@@ -111,22 +111,10 @@ def evaluate(
     check_positive_int("batch_size", batch_size)
     check_not_empty("inputs", inputs)
     check_same_length(inputs=inputs, labels=labels)
-    with _mode(model, training=False):
+    with module_mode(model, training=False):
         logits = torch.cat([model(batch) for batch in inputs.split(batch_size)])
     return Evaluation(
         loss=F.cross_entropy(logits, labels).item(),
         accuracy=(logits.argmax(dim=1) == labels).double().mean().item(),
         logits=logits,
     )
-
-
-@contextmanager
-def _mode(model: nn.Module, *, training: bool):
-    """Set train or eval mode and give every submodule its own mode back."""
-    before = {module: module.training for module in model.modules()}
-    model.train(training)
-    try:
-        yield
-    finally:
-        for module, was_training in before.items():
-            module.training = was_training

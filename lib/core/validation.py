@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 __all__ = [
     "check_divisible",
+    "check_finite",
     "check_floating",
     "check_non_negative_int",
     "check_not_empty",
@@ -40,6 +42,19 @@ def check_floating(name: str, tensor: Tensor) -> None:
     """
     if not tensor.is_floating_point():
         raise TypeError(f"{name} must be floating point, got {tensor.dtype}; convert it with {name}.float()")
+
+
+def check_finite(name: str, tensor: Tensor) -> None:
+    """Require every element to be a finite number.
+
+    Raises:
+        ValueError: NaN or infinity; the count and the first position are named.
+    """
+    finite = torch.isfinite(tensor)
+    if not finite.all():
+        wrong = (~finite).nonzero()
+        first = tuple(wrong[0].tolist())
+        raise ValueError(f"{name} must be finite, got {tensor[first].item()} at {first} ({len(wrong)} such values)")
 
 
 def check_not_empty(name: str, tensor: Tensor) -> None:

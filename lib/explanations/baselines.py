@@ -1,0 +1,33 @@
+"""What stands for "absent": the input that an explanation compares with."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lib.core.validation import check_finite
+
+__all__ = ["baseline_like"]
+
+
+def baseline_like(
+    baseline: float | Tensor, inputs: Float[Tensor, "batch *features"]
+) -> Float[Tensor, "batch *features"]:
+    """Spread a number, or a tensor that broadcasts to the inputs, to the inputs' shape.
+
+    Raises:
+        TypeError: neither a number nor a tensor of the inputs' dtype.
+        ValueError: a shape that does not broadcast to the inputs', NaN or infinity.
+    """
+    if not isinstance(baseline, Tensor):
+        if isinstance(baseline, bool) or not isinstance(baseline, int | float):
+            raise TypeError(f"baseline must be a number or a torch.Tensor, got {type(baseline).__name__}")
+        baseline = torch.tensor(float(baseline), dtype=inputs.dtype)
+    if baseline.dtype != inputs.dtype:
+        raise TypeError(f"baseline must have the dtype of inputs, {inputs.dtype}, got {baseline.dtype}")
+    check_finite("baseline", baseline)
+    try:
+        return baseline.detach().to(inputs.device).expand(inputs.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"baseline must broadcast to the inputs' shape {tuple(inputs.shape)}, got {tuple(baseline.shape)}"
+        ) from None

@@ -1,0 +1,94 @@
+"""What the score loses when a window of the input is covered."""
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from lib.core.targets import target_classes
+from lib.core.validation import check_positive_int
+
+from .baselines import baseline_like
+from .gradients import check_inputs, examples_per_call, score
+
+__all__ = ["occlusion"]
+
+
+def occlusion(
+    model: Callable,
+    inputs: Float[Tensor, "batch *features"],
+    target: int | Int64[Tensor, " batch"],
+    *,
+    window: tuple[int, ...],
+    stride: tuple[int, ...] | None = None,
+    baseline: float | Tensor = 0.0,
+    chunk_size: int | None = None,
+) -> Float[Tensor, "batch *features"]:
+    """Cover one window after another with the baseline; each entry gets the mean drop of the windows over it.
+
+    Equation: eq-occlusion. Zeiler & Fergus 2014, section 4.2. ``window`` and ``stride`` give one size for each axis
+    after the batch: ``(3, 32, 32)`` covers squares of a colour image, ``(1,)`` one column of a table,
+    ``(1, 64)`` one token of width 64. The stride is the window if not given; the last window of an axis ends
+    with it. Units: score. Needs no gradient.
+
+    Raises:
+        TypeError: inputs or baseline of a wrong dtype, a target that is no class index.
+        ValueError: a window or stride of the wrong length, empty, or larger than the inputs.
+    """
+    check_inputs(inputs)
+    features = tuple(inputs.shape[1:])
+    stride = window if stride is None else stride
+    _check_sizes("window", window, features)
+    _check_sizes("stride", stride, features)
+    for axis, (step, width) in enumerate(zip(stride, window, strict=True), start=1):
+        if step > width:
+            raise ValueError(
+                f"stride must not exceed the window, or entries are skipped; axis {axis}: {step} > {width}"
+            )
+    inputs = inputs.detach()
+    covered = baseline_like(baseline, inputs)
+    starts = torch.tensor(list(itertools.product(*map(_starts, features, window, stride))), device=inputs.device)
+
+    batch = len(inputs)
+    target = target_classes(target, batch, inputs.device)
+    whole = score(model, inputs, target)
+    total = torch.zeros_like(inputs)
+    times = inputs.new_zeros(features)
+    everything = torch.arange(len(starts) * batch, device=inputs.device)
+    for part in everything.split(examples_per_call(inputs, chunk_size)):
+        which, rows = part // batch, part % batch
+        mask = _inside(starts[which], window, features)
+        drop = whole[rows] - score(model, torch.where(mask, covered[rows], inputs[rows]), target[rows])
+        total.index_add_(0, rows, drop.reshape(-1, *[1] * len(features)) * mask)
+        times += mask[rows == 0].sum(0)
+    return total / times
+
+
+def _check_sizes(name: str, sizes: tuple[int, ...], features: tuple[int, ...]) -> None:
+    if not isinstance(sizes, tuple) or len(sizes) != len(features):
+        raise ValueError(f"{name} must give one size for each of the {len(features)} axes {features}, got {sizes}")
+    for size, length in zip(sizes, features, strict=True):
+        check_positive_int(name, size)
+        if size > length:
+            raise ValueError(f"{name} {sizes} must not be larger than the inputs' {features}")
+
+
+def _starts(length: int, width: int, step: int) -> list[int]:
+    """Where windows begin on an axis, so that together they reach its end."""
+    return list(range(0, length - width + step, step))
+
+
+def _inside(
+    starts: Int64[Tensor, "windows axes"], window: tuple[int, ...], features: tuple[int, ...]
+) -> Bool[Tensor, "windows *features"]:
+    """Mark the entries that each window covers: on every axis, start ≤ position < start + width."""
+    mask = torch.ones((), dtype=torch.bool, device=starts.device)
+    for axis, (width, length) in enumerate(zip(window, features, strict=True)):
+        offset = torch.arange(length, device=starts.device) - starts[:, axis, None]
+        inside = (offset >= 0) & (offset < width)
+        shape = [len(starts), *[1] * len(features)]
+        shape[1 + axis] = length
+        mask = mask & inside.reshape(shape)
+    return mask

@@ -1,0 +1,52 @@
+"""The gradient, averaged over noisy copies of the input."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from lib.core.validation import check_positive_int
+
+from .gradients import check_inputs, weighted_gradient
+
+__all__ = ["smoothgrad"]
+
+
+def smoothgrad(
+    model: Callable,
+    inputs: Float[Tensor, "batch *features"],
+    target: int | Int64[Tensor, " batch"],
+    *,
+    generator: torch.Generator,
+    noise: float = 0.1,
+    samples: int = 32,
+    chunk_size: int | None = None,
+) -> Float[Tensor, "batch *features"]:
+    """Mean gradient at ``samples`` copies of the input with Gaussian noise: E[∇f_c(x + ε)].
+
+    Equation: eq-smoothgrad. Smilkov et al. 2017, where the standard deviation is given as a share
+    of the input's range; here ``noise`` is in units of the input. Draws come in pairs ε and −ε, which
+    cancels the error's odd part; every example meets the same draws, so a batch equals one at a time.
+
+    Raises:
+        TypeError: inputs that are not floating point, a target that is no class index.
+        ValueError: noise below 0, an odd or no number of samples, and what `saliency` refuses.
+    """
+    check_inputs(inputs)
+    check_positive_int("samples", samples)
+    if samples % 2:
+        raise ValueError(f"samples must be even, since noise is drawn in pairs, got {samples}")
+    if not (noise >= 0 and math.isfinite(noise)):
+        raise ValueError(f"noise must be a finite standard deviation of at least 0, got {noise}")
+    inputs = inputs.detach()
+    # Drawn where the generator lives: a CPU generator then gives the same picture on every device.
+    half = torch.randn(
+        (samples // 2, *inputs.shape[1:]), generator=generator, device=generator.device, dtype=inputs.dtype
+    )
+    shifts = noise * torch.cat([half, -half]).to(inputs.device)
+    weights = inputs.new_full((samples,), 1 / samples)
+    return weighted_gradient(
+        model, lambda k, rows: inputs[rows] + shifts[k], weights, inputs, target, chunk_size=chunk_size
+    )

@@ -102,6 +102,16 @@ def test_outputs_of_a_changed_cell_go_and_only_those(chapter):
     assert [cell.execution_count for cell in result.cells if cell.cell_type == "code"] == [1, None, 3, 4, 5]
 
 
+def test_measured_seconds_stay_when_the_text_gives_none(chapter):
+    text = export_text(chapter)
+    assert "  running_seconds: 0.1\n" in text
+    without = text.replace("  running_seconds: 0.1\n", "")
+    assert import_text(without, chapter).metadata["book"]["running_seconds"] == 0.1
+    assert "running_seconds" not in import_text(without).metadata["book"]
+    other = text.replace("running_seconds: 0.1", "running_seconds: 7.5")
+    assert import_text(other, chapter).metadata["book"]["running_seconds"] == 7.5
+
+
 def test_outputs_follow_a_cell_that_moved(chapter):
     moved = "```{code-cell} ipython3\n1 + 1\n```"
     text = export_text(chapter)

@@ -1,4 +1,4 @@
-"""What a chapter's file must be before it is published: canonical, run to its end, free of traces."""
+"""What a chapter's file must be before it is published: canonical, run to its end, free of traces, its numbers held."""
 
 import ast
 import re
@@ -9,6 +9,7 @@ import nbformat
 
 from tools.notebooks.canonical import NotebookError, canonicalise, serialise
 from tools.notebooks.files import ROOT, read
+from tools.notebooks.numbers import loose_numbers
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 _UNCHECKED = {"nbval-skip", "raises-exception", "nbval-raises-exception"}
@@ -33,7 +34,7 @@ def deviations(path: Path) -> list[str]:
         found += [f"code cell {number}: {finding}" for finding in _findings(cell)]
     if code and not _only_imports(code[0].source):
         found.append("code cell 1: may only import and call use_book_style()")
-    return found
+    return found + loose_numbers(notebook)
 
 
 def _findings(cell: nbformat.NotebookNode) -> list[str]:

@@ -34,7 +34,7 @@ def import_text(text: str, existing: nbformat.NotebookNode | None = None) -> nbf
     """The notebook that the text describes, in canonical form.
 
     Code cells that stand unchanged in `existing` keep their outputs; the others have none until
-    they are executed. Raises NotebookError for text that is not MyST, or code that is not Python.
+    they are executed. Its measured running seconds are kept where the text gives none. Raises NotebookError for text that is not MyST, or code that is not Python.
     """
     try:
         notebook = jupytext.reads(text, fmt=FORMAT)
@@ -43,6 +43,7 @@ def import_text(text: str, existing: nbformat.NotebookNode | None = None) -> nbf
     check_syntax(notebook)
     if existing is not None:
         _keep_outputs(notebook, existing)
+        _keep_running_seconds(notebook, existing)
     return canonicalise(notebook)
 
 
@@ -68,3 +69,9 @@ def _keep_outputs(notebook: nbformat.NotebookNode, existing: nbformat.NotebookNo
             before = stored[cell.source].popleft()
             cell.outputs = copy.deepcopy(before.outputs)
             cell.execution_count = before.execution_count
+
+
+def _keep_running_seconds(notebook: nbformat.NotebookNode, existing: nbformat.NotebookNode) -> None:
+    seconds = existing.metadata.get("book", {}).get("running_seconds")
+    if seconds is not None and "book" in notebook.metadata:
+        notebook.metadata["book"].setdefault("running_seconds", seconds)

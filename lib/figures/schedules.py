@@ -1,0 +1,154 @@
+"""Who holds what, who does what when, and who sends what to whom, drawn from what the ranks of a run returned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+
+from .style import PALETTE
+
+__all__ = ["Message", "Piece", "Span", "show_placement", "show_schedule"]
+
+# Kinds are told apart by colour and by hatching.
+_LOOKS = [(name, hatch) for name, hatch in zip(PALETTE.values(), ("", "///", "...", "\\\\\\", "xx", "--"), strict=True)]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a matrix (or of a batch) that one rank holds.
+
+    ``shape`` is that of the whole, ``rows`` and ``columns`` are half-open ranges of what is held. ``group``
+    tells kinds of things apart in the picture, such as data from weights.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+    group: str = "weights"
+
+    @property
+    def share(self) -> float:
+        """Which part of the whole is held, between 0 and 1."""
+        (top, bottom), (left, right) = self.rows, self.columns
+        return (bottom - top) * (right - left) / (self.shape[0] * self.shape[1])
+
+
+@dataclass(frozen=True)
+class Span:
+    """Something that a rank did, from ``start`` to ``end`` seconds of one common clock."""
+
+    rank: int
+    start: float
+    end: float
+    label: str
+    kind: str = "forward"
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something that a rank sent at ``sent`` and another had received at ``received``, in the same seconds."""
+
+    source: int
+    destination: int
+    sent: float
+    received: float
+
+
+def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figure:
+    """Draw, for each strategy (row) and rank (column), every piece as the filled part of its whole.
+
+    Heights and widths within a strategy are not to scale between pieces: what can be compared is how much of
+    each outline is filled.
+
+    Raises:
+        ValueError: no strategy, strategies with different numbers of ranks, or a piece that leaves its whole.
+    """
+    ranks = {len(held) for held in placements.values()}
+    if len(ranks) != 1 or 0 in ranks:
+        received = {name: len(held) for name, held in placements.items()}
+        raise ValueError(f"placements must give the same number of ranks for every strategy, got {received}")
+    (ranks,) = ranks
+    for held in placements.values():
+        for piece in (piece for pieces in held for piece in pieces):
+            _check_piece(piece)
+    groups = list(dict.fromkeys(p.group for held in placements.values() for pieces in held for p in pieces))
+    figure, axes = plt.subplots(len(placements), ranks, figsize=(7, 0.95 * len(placements) + 0.5), squeeze=False)
+    for row, (name, held) in enumerate(placements.items()):
+        for rank, pieces in enumerate(held):
+            axis = axes[row, rank]
+            for place, piece in enumerate(pieces):
+                _draw_piece(axis, piece, 1.25 * place, *_LOOKS[groups.index(piece.group) % len(_LOOKS)])
+            axis.set(xlim=(-0.1, 1.25 * max(len(p) for p in held) - 0.15), ylim=(-0.42, 1.08), xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            if row == 0:
+                axis.set_title(f"rank {rank}")
+            if rank == 0:
+                axis.set_ylabel(name, rotation=0, ha="right", va="center")
+    handles = [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch in _LOOKS[: len(groups)]]
+    figure.legend(handles, groups, loc="outside lower center", ncols=len(groups))
+    return figure
+
+
+def show_schedule(spans: Sequence[Span], messages: Sequence[Message] = (), *, title: str = "") -> Figure:
+    """Draw what each rank did over time, one lane a rank, with an arrow for each message.
+
+    Time starts at the first span. Kinds of work are told apart by colour and hatching and listed in a legend.
+
+    Raises:
+        ValueError: no span, or one that ends before it starts.
+    """
+    if not spans:
+        raise ValueError("spans must hold at least one span, got none")
+    for span in spans:
+        if span.end < span.start:
+            raise ValueError(f"a span must not end before it starts, got {span}")
+    zero = min(span.start for span in spans)
+    kinds = list(dict.fromkeys(span.kind for span in spans))
+    ranks = 1 + max(span.rank for span in spans)
+    figure, axis = plt.subplots(figsize=(7, 0.62 * ranks + 1.0))
+    for span in spans:
+        colour, hatch = _LOOKS[kinds.index(span.kind) % len(_LOOKS)]
+        box = (span.start - zero) * 1e3, span.rank - 0.36
+        width = (span.end - span.start) * 1e3
+        axis.add_patch(Rectangle(box, width, 0.72, facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0.8))
+        axis.text(
+            box[0] + width / 2,
+            span.rank,
+            span.label,
+            ha="center",
+            va="center",
+            fontsize="x-small",
+            color="black",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+        )
+    for message in messages:
+        side = 0.36 if message.destination > message.source else -0.36
+        start = ((message.sent - zero) * 1e3, message.source + side)
+        end = ((message.received - zero) * 1e3, message.destination - side)
+        axis.add_patch(FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=7, color="black", linewidth=0.8))
+    last = max(span.end for span in spans)
+    axis.set(xlim=(0, (last - zero) * 1e3 * 1.01), ylim=(ranks - 0.4, -0.6), xlabel="time (ms)", title=title)
+    axis.set_yticks(range(ranks), [f"rank {rank}" for rank in range(ranks)])
+    handles = [Patch(facecolor=colour, hatch=hatch, edgecolor="white") for colour, hatch in _LOOKS[: len(kinds)]]
+    figure.legend(handles, kinds, loc="outside lower center", ncols=len(kinds))
+    return figure
+
+
+def _check_piece(piece: Piece) -> None:
+    for (start, stop), size in zip((piece.rows, piece.columns), piece.shape, strict=True):
+        if not 0 <= start <= stop <= size:
+            raise ValueError(f"a piece must lie inside its whole, got {piece}")
+
+
+def _draw_piece(axis, piece: Piece, left: float, colour: str, hatch: str) -> None:
+    height, width = piece.shape
+    (top, bottom), (first, last) = piece.rows, piece.columns
+    axis.add_patch(Rectangle((left, 0), 1, 1, facecolor="none", edgecolor="#767676", linewidth=0.8))
+    if piece.share:
+        corner = (left + first / width, 1 - bottom / height)
+        size = ((last - first) / width, (bottom - top) / height)
+        axis.add_patch(Rectangle(corner, *size, facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0.8))
+    axis.text(left + 0.5, -0.08, piece.name, ha="center", va="top", fontsize="x-small")

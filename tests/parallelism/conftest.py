@@ -1,0 +1,45 @@
+"""After each test of this folder nothing may be left: no rank and no file."""
+
+import tempfile
+import time
+from contextlib import suppress
+
+import psutil
+import pytest
+import torch.distributed as dist
+
+from lib.parallelism import run_ranks
+
+
+def descendants() -> set[psutil.Process]:
+    """Processes that this one has started, and theirs, without the two helpers that Python keeps for the next launch."""
+    found = set()
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            command = " ".join(child.cmdline())
+            found.update(child.children(recursive=True))
+            if not ("forkserver" in command or "resource_tracker" in command):
+                found.add(child)
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server():
+    """The first launch also starts the fork server, which stays."""
+    run_ranks(dist.get_rank, 1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(tmp_path, monkeypatch):
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(meeting))
+    before = descendants()
+    yield
+    # A process that was killed disappears a moment later.
+    patience = time.monotonic() + 2
+    while descendants() - before and time.monotonic() < patience:
+        time.sleep(0.01)
+    assert descendants() - before == set()
+    # The engine makes its compiler's cache folder where temporary files live, at the first optimizer of a process.
+    assert [path for path in meeting.iterdir() if not path.name.startswith("torchinductor_")] == []

@@ -5,14 +5,17 @@ from .mnist import Mnist, load_mnist
 from .photographs import photograph, photograph_names
 from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, smollm2_file
 from .speech import JapaneseVowels, load_japanese_vowels
+from .tabular import BreastCancer, load_breast_cancer
 
 __all__ = [
+    "BreastCancer",
     "EfficientNetLite0",
     "GgufHeader",
     "JapaneseVowels",
     "Mnist",
     "efficientnet_lite0",
     "imagenet_labels",
+    "load_breast_cancer",
     "load_japanese_vowels",
     "load_mnist",
     "photograph",

@@ -16,7 +16,8 @@ from sphinx.util.docutils import SphinxDirective
 
 RESULTS = "benchmarks/results.json"
 # The ratio stands next to the name: on a phone the columns behind it have to be scrolled to.
-COLUMNS = ("What", "Ratio", "Middle half", "Target", "Ours, ms", "Reference, ms")
+COLUMNS = ("What", "Ratio", "Middle half", "Target", "Error, ours", "Error, reference", "Ours, ms", "Reference, ms")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class _Stored(SphinxDirective):
@@ -56,11 +57,11 @@ class BenchmarkMachine(_Stored):
 
 
 def table_node(table: dict) -> nodes.table:
-    """One comparison a line; no column of targets where none is set."""
-    lines = [COLUMNS, *map(cells, table["rows"])]
-    if all(row["target"] is None for row in table["rows"]):
-        place = COLUMNS.index("Target")
-        lines = [line[:place] + line[place + 1 :] for line in lines]
+    """One comparison a line; no column of targets or errors where no line has one."""
+    rows = [cells(row) for row in table["rows"]]
+    optional = ("Target", "Error, ours", "Error, reference")
+    kept = [place for place, name in enumerate(COLUMNS) if name not in optional or any(row[place] for row in rows)]
+    lines = [tuple(line[place] for place in kept) for line in (COLUMNS, *rows)]
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in lines[0]), cols=len(lines[0]))
     group += nodes.thead("", row_node(lines[0]))
     group += nodes.tbody("", *map(row_node, lines[1:]))
@@ -79,13 +80,14 @@ def row_node(texts: tuple[str, ...]) -> nodes.row:
 def cells(row: dict) -> tuple[str, ...]:
     """What a reader sees of one comparison; a verdict is a word, not a colour."""
     low_high = row["quartiles"]
-    target = row["target"]
+    target, errors = row["target"], row.get("errors")
     verdict = {True: "met", False: "missed", None: ""}[row["met"]]
     return (
         row["name"],
         f"{row['ratio']:.2f}",
         "" if low_high is None else f"{low_high[0]:.2f}–{low_high[1]:.2f}",
         "" if target is None else f"≤ {target:.2f}, {verdict}",
+        *(("", "") if errors is None else map(_share, errors)),
         _milliseconds(row["ours"]),
         _milliseconds(row["reference"]),
     )
@@ -98,6 +100,14 @@ def provenance(measured: dict[str, str]) -> str:
         f"Measured on {measured['date']} with {threads} of {measured['cores']} cores, {measured['processor']} "
         f"({measured['system']}), Python {measured['python']}, torch {measured['torch']}."
     )
+
+
+def _share(error: float) -> str:
+    """A relative error: as a plain number from a thousandth up, else as a power of ten."""
+    if error == 0 or error >= 1e-3:
+        return f"{error:.2g}"
+    digits, exponent = f"{error:.0e}".split("e-")
+    return f"{digits} · 10⁻{str(int(exponent)).translate(_SUPERSCRIPTS)}"
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -5,16 +5,22 @@ from pathlib import Path
 
 import torch
 
-from . import convolution, dense, pooling
+from . import convolution, dense, explanations, parallelism, pooling
 from .harness import Suite, format_table, measured_now, write_results
 
-SUITES = {"convolution": convolution.tables, "pooling": pooling.tables, "dense": dense.tables}
+SUITES = {
+    "convolution": convolution.tables,
+    "pooling": pooling.tables,
+    "dense": dense.tables,
+    "explanations": explanations.tables,
+    "parallelism": parallelism.tables,
+}
 RESULTS = Path(__file__).with_name("results.json")
 
 
 def main() -> None:
     """Measure the suites named on the command line, print their tables, keep them in the results file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios of our layers' time to torch's.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios of our time to a reference's.")
     parser.add_argument("suites", nargs="*", metavar="suite", help=f"any of {', '.join(SUITES)}; all if none is named")
     parser.add_argument("--rounds", type=int, default=15, help="timings of each side (default 15)")
     parser.add_argument(

@@ -12,7 +12,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "compare",
     "format_table",
+    "from_times",
     "geometric_mean",
     "measured_now",
     "read_results",
@@ -36,7 +37,8 @@ __all__ = [
 class Row:
     """One comparison. Times are median seconds a call; ``ratio`` is ours over the reference, lower is better.
 
-    ``quartiles`` are the first and third of the per-round ratios. A summary over rows has neither.
+    ``quartiles`` are the first and third of the per-round ratios. A summary over rows has neither. ``errors``
+    are ours and the reference's, where both approximate what is known better.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Row:
     reference: float | None = None
     quartiles: tuple[float, float] | None = None
     target: float | None = None
+    errors: tuple[float, float] | None = None
 
     @property
     def met(self) -> bool | None:
@@ -77,8 +80,11 @@ def compare(
     target: float | None = None,
     rounds: int = 15,
     seconds: float = 0.02,
+    errors: tuple[float, float] | None = None,
 ) -> Row:
     """Run both functions in turn for some rounds; each timing repeats its function for about ``seconds``.
+
+    ``errors``, ours and the reference's, are measured by the caller and kept beside the times.
 
     Raises:
         ValueError: fewer than 3 rounds, which have no quartiles to speak of.
@@ -98,15 +104,28 @@ def compare(
     finally:
         if collecting:
             gc.enable()
-    ratios = [a / b for a, b in zip(times[ours], times[reference], strict=True)]
+    return from_times(name, times[ours], times[reference], target=target, errors=errors)
+
+
+def from_times(
+    name: str,
+    ours: Sequence[float],
+    reference: Sequence[float],
+    *,
+    target: float | None = None,
+    errors: tuple[float, float] | None = None,
+) -> Row:
+    """Make a row of the seconds that both sides took in each round."""
+    ratios = [a / b for a, b in zip(ours, reference, strict=True)]
     first, median, third = statistics.quantiles(ratios, n=4, method="inclusive")
     return Row(
         name,
         ratio=median,
-        ours=statistics.median(times[ours]),
-        reference=statistics.median(times[reference]),
+        ours=statistics.median(ours),
+        reference=statistics.median(reference),
         quartiles=(first, third),
         target=target,
+        errors=errors,
     )
 
 
@@ -136,7 +155,8 @@ def format_table(table: Table) -> str:
         spread = "" if row.quartiles is None else "{:.2f}–{:.2f}".format(*row.quartiles)
         target = "" if row.target is None else f"≤ {row.target:.2f}"
         verdict = {True: "met", False: "MISSED", None: ""}[row.met]
-        lines.append(f"  {row.name:44}{times} {row.ratio:7.2f}  {spread:11} {target:>7} {verdict}".rstrip())
+        errors = "" if row.errors is None else "  error {:.1e}, reference {:.1e}".format(*row.errors)
+        lines.append(f"  {row.name:44}{times} {row.ratio:7.2f}  {spread:11} {target:>7} {verdict}{errors}".rstrip())
     return "\n".join(lines)
 
 
@@ -165,9 +185,9 @@ def read_results(path: Path) -> dict[str, Suite]:
 
 
 def _row(fields: dict) -> Row:
-    quartiles = fields["quartiles"]
     stored = {name: value for name, value in fields.items() if name != "met"}  # met follows from ratio and target
-    return Row(**{**stored, "quartiles": quartiles and tuple(quartiles)})
+    pairs = {name: tuple(stored[name]) for name in ("quartiles", "errors") if stored.get(name)}
+    return Row(**{**stored, **pairs})
 
 
 def _repeats(function: Callable[[], object], seconds: float) -> int:

@@ -1,22 +1,31 @@
 """Layers and networks, each written as its formula."""
 
 from .activations import ReLU, gelu, relu, sigmoid, tanh
+from .attention import MultiHeadAttention, attention, merge_heads, split_heads
 from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
 from .dense import Linear, linear
 from .digit_cnn import digit_cnn
 from .lenet import LeNet5
+from .normalization import LayerNorm, layer_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
 from .softmax import cross_entropy, log_softmax, softmax
+from .transformer import MLP, Block, Transformer
 
 __all__ = [
+    "MLP",
     "AvgPool2d",
+    "Block",
     "Conv1d",
     "Conv2d",
     "GlobalAvgPool2d",
+    "LayerNorm",
     "LeNet5",
     "Linear",
     "MaxPool2d",
+    "MultiHeadAttention",
     "ReLU",
+    "Transformer",
+    "attention",
     "avg_pool2d",
     "conv1d",
     "conv2d",
@@ -26,11 +35,14 @@ __all__ = [
     "digit_cnn",
     "gelu",
     "global_avg_pool2d",
+    "layer_norm",
     "linear",
     "log_softmax",
     "max_pool2d",
+    "merge_heads",
     "relu",
     "sigmoid",
     "softmax",
+    "split_heads",
     "tanh",
 ]

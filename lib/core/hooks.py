@@ -67,19 +67,26 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
 def module_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """Set train or eval mode inside the block, then give every submodule its own mode back."""
     before = {module: module.training for module in model.modules()}
-    model.train(training)
     try:
+        # Assigning to a module's attribute is slow, and most models that are explained are in evaluation mode already.
+        if any(was_training != training for was_training in before.values()):
+            model.train(training)
         yield
     finally:
         for module, was_training in before.items():
-            module.training = was_training
+            if module.training != was_training:
+                module.training = was_training
 
 
 @contextmanager
 def evaluation_mode(model: Callable) -> Iterator[None]:
-    """Evaluation mode inside the block, for a module; any other callable has no mode and is left alone."""
-    if not isinstance(model, nn.Module):
+    """Evaluation mode inside the block, for a module or a method of one.
+
+    Any other callable has no mode of its own and is left alone.
+    """
+    module = getattr(model, "__self__", model)
+    if not isinstance(module, nn.Module):
         yield
         return
-    with module_mode(model, training=False):
+    with module_mode(module, training=False):
         yield

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from .validation import check_rank
+from .validation import check_finite, check_rank
 
 __all__ = ["target_classes", "target_score"]
 
@@ -40,14 +40,18 @@ def target_score(
 
     Raises:
         TypeError: outputs that are no floating-point tensor, or a target that is no class index.
-        ValueError: outputs of another rank, or a target of the wrong length or outside the classes.
+        ValueError: outputs of another rank, a target of the wrong length or outside the classes, a score
+            that is NaN or infinite.
     """
     check_rank("the model's output", outputs, "batch classes")
     if not outputs.is_floating_point():
         raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")
     classes = outputs.shape[1]
     target = target_classes(target, len(outputs), outputs.device)
-    outside = target[(target < 0) | (target >= classes)]
-    if len(outside):
-        raise ValueError(f"target must be between 0 and {classes - 1} for {classes} classes, got {outside[0].item()}")
-    return outputs.gather(1, target[:, None]).squeeze(1)
+    low, high = (int(extreme) for extreme in target.aminmax())
+    if low < 0 or high >= classes:
+        wrong = low if low < 0 else high
+        raise ValueError(f"target must be between 0 and {classes - 1} for {classes} classes, got {wrong}")
+    scores = outputs.gather(1, target[:, None]).squeeze(1)
+    check_finite("the explained score", scores)
+    return scores

@@ -13,7 +13,7 @@ from lib.core.targets import target_classes, target_score
 from lib.core.validation import check_finite, check_positive_int
 
 from .baselines import baseline_like
-from .gradients import check_inputs, examples_per_call
+from .gradients import check_inputs, examples_per_call, model_outputs
 
 __all__ = ["FaithfulnessCurve", "deletion_curve", "insertion_curve"]
 
@@ -89,8 +89,10 @@ def _curve(model, start, end, target, attributions, steps: int, chunk_size) -> F
         for part in torch.arange((steps + 1) * batch, device=end.device).split(examples_per_call(end, chunk_size)):
             step, rows = part // batch, part % batch
             done = ranks[rows] < changed[step].reshape(-1, *[1] * (end.ndim - 1))
-            outputs = model(torch.where(done, end[rows].detach(), start[rows].detach()))
+            outputs = model_outputs(model, torch.where(done, end[rows].detach(), start[rows].detach()))
             target_score(outputs, target[rows])  # refuses a wrong rank or target
+            if outputs.shape[1] == 1:
+                raise ValueError("the model must tell at least 2 classes apart, or the probability is always 1; got 1")
             probabilities.append(target_score(outputs.softmax(dim=1), target[rows]))
     probability = torch.cat(probabilities).reshape(steps + 1, batch).T
     fraction = (changed / entries).to(probability)

@@ -5,11 +5,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.core.hooks import capture, evaluation_mode
+from lib.core.hooks import capture, evaluation_mode, rewrite
 from lib.core.targets import target_classes, target_score
 from lib.core.validation import check_rank
 
-from .gradients import check_inputs, gradient_of
+from .gradients import check_inputs, gradient_of, model_outputs
 
 __all__ = ["class_activation_map", "grad_cam", "grad_cam_map"]
 
@@ -54,14 +54,21 @@ def grad_cam_map(
     """
     check_rank("inputs", inputs, "batch channels height width")
     check_inputs(inputs)
-    with evaluation_mode(model), torch.enable_grad(), capture(model, [layer]) as seen:
-        leaf = inputs.detach().requires_grad_()  # so that a graph exists even where all parameters are frozen
-        scores = target_score(model(leaf.clone()), target)
-        maps = _feature_maps(seen, layer)
-        gradient = gradient_of(scores, maps, f"layer {layer!r}")
-    maps = maps.detach()
+    target = target_classes(target, len(inputs), inputs.device)
+    seen = {}
+
+    def begin_the_graph(output: Tensor) -> Tensor:
+        # From here on only: what lies below the layer is run without a graph, and faster.
+        torch.set_grad_enabled(True)
+        seen[layer] = _feature_maps(output, layer).detach().requires_grad_()
+        return seen[layer].clone()  # a copy, which the next layer may change in place
+
+    with evaluation_mode(model), torch.inference_mode(False), torch.no_grad(), rewrite(model, {layer: begin_the_graph}):
+        # The copy: what was made in inference mode may take no part in a graph.
+        scores = target_score(model_outputs(model, inputs.detach()), target.clone())
+        gradient = gradient_of(scores, _seen(seen, layer), f"layer {layer!r}")
     weights = gradient.mean(dim=(2, 3))  # α: batch × maps
-    total = torch.einsum("bk,bkhw->bhw", weights, maps)
+    total = torch.einsum("bk,bkhw->bhw", weights, seen[layer].detach())
     return total.clamp(min=0) if relu else total
 
 
@@ -86,9 +93,10 @@ def class_activation_map(
     check_rank("inputs", inputs, "batch channels height width")
     check_inputs(inputs)
     with evaluation_mode(model), capture(model, [layer, head]) as seen:
-        outputs = model(inputs.detach().clone())
+        outputs = model_outputs(model, inputs.detach())
     target_score(outputs, target)  # the target must be one of the classes
-    maps = _feature_maps(seen, layer)
+    maps = _feature_maps(_seen(seen, layer), layer)
+    _seen(seen, head)
     weight = getattr(model.get_submodule(head), "weight", None)
     if weight is None or weight.ndim != 2:
         raise TypeError(f"head must name a linear layer, got {head!r}, a {type(model.get_submodule(head)).__name__}")
@@ -100,11 +108,14 @@ def class_activation_map(
     return torch.einsum("bk,bkhw->bhw", weight[target_classes(target, len(inputs), weight.device)], maps)
 
 
-def _feature_maps(seen: dict[str, Tensor], layer: str) -> Float[Tensor, "batch maps rows columns"]:
-    maps = seen.get(layer)
-    if maps is None:
-        raise ValueError(f"layer {layer!r} was not run when the model classified the inputs")
-    shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
-    if not isinstance(maps, Tensor) or maps.ndim != 4:
-        raise ValueError(f"layer {layer!r} must put out maps [batch, maps, rows, columns], got {shape}")
-    return maps
+def _seen(seen: dict[str, Tensor], layer: str) -> Tensor:
+    if layer not in seen:
+        raise ValueError(f"{layer!r} was not run when the model classified the inputs")
+    return seen[layer]
+
+
+def _feature_maps(output: Tensor, layer: str) -> Float[Tensor, "batch maps rows columns"]:
+    if not isinstance(output, Tensor) or output.ndim != 4:
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(f"layer {layer!r} must put out maps [batch, maps, rows, columns], got {got}")
+    return output

@@ -10,14 +10,22 @@ from lib.core.hooks import evaluation_mode
 from lib.core.targets import target_classes, target_score
 from lib.core.validation import check_finite, check_floating, check_not_empty, check_positive_int
 
-__all__ = ["check_inputs", "gradient_of", "score", "score_gradient", "weighted_gradient"]
+__all__ = [
+    "check_inputs",
+    "examples_per_call",
+    "gradient_of",
+    "model_outputs",
+    "score",
+    "score_gradient",
+    "weighted_gradient",
+]
 
 # Model calls pay when a batch is large, until its temporaries no longer fit the cache: about this many
 # numbers of input in one call (167 digits of 28 × 28), and never fewer examples than the second figure.
 _NUMBERS, _EXAMPLES = 2**17, 4
 
 
-def check_inputs(inputs: Tensor) -> None:
+def check_inputs(inputs: Tensor, name: str = "inputs") -> None:
     """Require what every method explains: a batch of finite floating-point examples.
 
     Raises:
@@ -25,12 +33,12 @@ def check_inputs(inputs: Tensor) -> None:
         ValueError: no batch axis, nothing in it, NaN or infinity.
     """
     if not isinstance(inputs, Tensor):
-        raise TypeError(f"inputs must be a torch.Tensor, got {type(inputs).__name__}")
-    check_floating("inputs", inputs)
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(inputs).__name__}")
+    check_floating(name, inputs)
     if inputs.ndim < 2:
-        raise ValueError(f"inputs must have a batch axis and at least one more, got shape {tuple(inputs.shape)}")
-    check_not_empty("inputs", inputs)
-    check_finite("inputs", inputs)
+        raise ValueError(f"{name} must have a batch axis and at least one more, got shape {tuple(inputs.shape)}")
+    check_not_empty(name, inputs)
+    check_finite(name, inputs)
 
 
 def examples_per_call(inputs: Tensor, chunk_size: int | None) -> int:
@@ -47,7 +55,21 @@ def score(
 ) -> Float[Tensor, " batch"]:
     """The explained score of each example, without a graph, in evaluation mode."""
     with evaluation_mode(model):
-        return target_score(model(inputs.detach().clone()), target)
+        return target_score(model_outputs(model, inputs.detach()), target)
+
+
+def model_outputs(model: Callable, inputs: Float[Tensor, "batch *features"]) -> Tensor:
+    """Run the model on a copy, so that a first layer that works in place changes nobody's data.
+
+    Raises:
+        ValueError: another number of rows than examples; which row speaks for which example is then unknown.
+    """
+    outputs = model(inputs.clone())
+    if isinstance(outputs, Tensor) and outputs.ndim == 2 and len(outputs) != len(inputs):
+        raise ValueError(
+            f"the model must return one row for each of the {len(inputs)} examples, got shape {tuple(outputs.shape)}"
+        )
+    return outputs
 
 
 def score_gradient(
@@ -60,10 +82,11 @@ def score_gradient(
     Raises:
         ValueError: no differentiable path leads from the inputs to the score.
     """
-    with evaluation_mode(model), torch.enable_grad():
-        leaf = inputs.detach().requires_grad_()
-        # A copy goes in, so that a first layer that works in place changes neither the leaf nor the caller's data.
-        return gradient_of(target_score(model(leaf.clone()), target), leaf, "inputs")
+    with evaluation_mode(model), torch.inference_mode(False), torch.enable_grad():
+        # Cloned, since what was made in inference mode may take no part in a graph.
+        leaf = inputs.detach().clone().requires_grad_()
+        target = target_classes(target, len(inputs), inputs.device).clone()
+        return gradient_of(target_score(model_outputs(model, leaf), target), leaf, "inputs")
 
 
 def gradient_of(scores: Float[Tensor, " batch"], tensor: Tensor, name: str) -> Tensor:
@@ -80,14 +103,14 @@ def gradient_of(scores: Float[Tensor, " batch"], tensor: Tensor, name: str) -> T
     if gradient is None:
         raise ValueError(
             f"no gradient leads from the model's output back to {name}: "
-            "something on the way is not differentiable (detach, no_grad, argmax, round) or does not use them"
+            "something on the way is not differentiable (detach, no_grad, argmax) or does not use them"
         )
     return gradient
 
 
 def weighted_gradient(
     model: Callable,
-    point: Callable[[Tensor, Tensor], Tensor],
+    points: Callable[[Tensor, slice], Tensor],
     weights: Float[Tensor, " points"],
     inputs: Float[Tensor, "batch *features"],
     target: int | Int64[Tensor, " batch"],
@@ -96,20 +119,17 @@ def weighted_gradient(
 ) -> Float[Tensor, "batch *features"]:
     """Sum, over the points of each example, of weight times gradient there: ``Σ_k w_k ∇f(point_k)``.
 
-    ``point(k, rows)`` builds the ``k``-th point of the examples ``rows`` (two index tensors of equal
-    length). Points of all examples share the model calls; no more than a chunk of them exists at a time.
+    ``points(which, rows)`` builds the points numbered ``which`` of a slice of the examples, ``[points, rows,
+    *features]``. All of them go through the model together; no more than a chunk of them exists at a time.
     """
-    batch = len(inputs)
+    batch, size = len(inputs), examples_per_call(inputs, chunk_size)
     target = target_classes(target, batch, inputs.device)
     total = torch.zeros_like(inputs)
-    everything = torch.arange(len(weights) * batch, device=inputs.device)
-    for part in everything.split(examples_per_call(inputs, chunk_size)):
-        k, rows = part // batch, part % batch
-        gradient = score_gradient(model, point(k, rows), target[rows])
-        total.index_add_(0, rows, _column(weights[k], inputs) * gradient)
+    for first in range(0, batch, size):
+        rows = slice(first, first + size)
+        examples = len(inputs[rows])
+        for which in torch.arange(len(weights), device=inputs.device).split(max(1, size // examples)):
+            here = points(which, rows)
+            gradient = score_gradient(model, here.flatten(0, 1), target[rows].repeat(len(which)))
+            total[rows] += torch.tensordot(weights[which], gradient.view_as(here), dims=1)
     return total
-
-
-def _column(values: Tensor, inputs: Tensor) -> Tensor:
-    """Give one number an example as many axes as the inputs have."""
-    return values.reshape(-1, *[1] * (inputs.ndim - 1))

@@ -1,6 +1,5 @@
 """A backward pass that lets only positive signals through, kept because it fails a sanity check."""
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -35,17 +34,12 @@ def guided_backprop(
     if not found:
         wanted = " or ".join(kind.__name__ for kind in activations)
         raise ValueError(f"model must hold at least one {wanted} as a module, got {type(model).__name__} without any")
-    with rewrite(model, dict.fromkeys(found, _PositiveGradient.apply)):
+    with rewrite(model, dict.fromkeys(found, _let_positive_gradients_through)):
         return score_gradient(model, inputs, target)
 
 
-class _PositiveGradient(torch.autograd.Function):
-    """Identity forward, ReLU backward. Behind a ReLU, whose own rule follows, this makes the guided rule."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        return gradient.clamp(min=0)
+def _let_positive_gradients_through(output: Tensor) -> Tensor:
+    """ReLU for the gradient that comes back to a ReLU's output; the unit's own rule follows, and both make the guided one."""
+    if output.requires_grad:
+        output.register_hook(lambda gradient: gradient.clamp(min=0))
+    return output

@@ -15,7 +15,7 @@ def input_x_gradient(
 ) -> Float[Tensor, "batch *features"]:
     """Each input number times its gradient: x ⊙ ∂f_c / ∂x.
 
-    Equation: eq-input-x-gradient. Shrikumar et al. 2017, section 2. Units: score. For a linear model these
+    Equation: eq-input-x-gradient. Discussed in Shrikumar et al. 2017. Units: score. For a linear model these
     are the terms wᵢxᵢ, which add up to the score less its bias; a model that bends keeps no such promise.
 
     Raises:

@@ -1,6 +1,7 @@
 """The gradient, averaged on the way from nothing to the input."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -44,9 +45,10 @@ def integrated_gradients(
     inputs = inputs.detach()
     difference = inputs - start
     alphas, weights = (values.to(inputs) for values in _nodes(steps, power))
+    alphas = alphas.reshape(-1, *[1] * inputs.ndim)
 
-    def on_the_path(k: Tensor, rows: Tensor) -> Tensor:
-        return start[rows] + alphas[k].reshape(-1, *[1] * (inputs.ndim - 1)) * difference[rows]
+    def on_the_path(which: Tensor, rows: slice) -> Tensor:
+        return start[rows] + alphas[which] * difference[rows]
 
     attributions = difference * weighted_gradient(model, on_the_path, weights, inputs, target, chunk_size=chunk_size)
     if not return_gap:
@@ -55,6 +57,7 @@ def integrated_gradients(
     return attributions, attributions.flatten(1).sum(1) - promised
 
 
+@cache  # numpy finds the nodes as eigenvalues, which takes longer than a small model
 def _nodes(steps: int, power: int) -> tuple[Float[Tensor, " steps"], Float[Tensor, " steps"]]:
     """Positions α and weights on [0, 1]; substituting α = uᵖ brings in dα = p uᵖ⁻¹ du."""
     positions, weights = (torch.from_numpy(values) for values in np.polynomial.legendre.leggauss(steps))

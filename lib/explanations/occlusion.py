@@ -30,11 +30,11 @@ def occlusion(
 
     Equation: eq-occlusion. Zeiler & Fergus 2014, section 4.2. ``window`` and ``stride`` give one size for each axis
     after the batch: ``(3, 32, 32)`` covers squares of a colour image, ``(1,)`` one column of a table,
-    ``(1, 64)`` one token of width 64. The stride is the window if not given; the last window of an axis ends
-    with it. Units: score. Needs no gradient.
+    ``(1, 64)`` one token of width 64. The stride is the window if not given; the last window of an axis is
+    cut off at its end. Units: score. Needs no gradient.
 
     Raises:
-        TypeError: inputs or baseline of a wrong dtype, a target that is no class index.
+        TypeError: inputs or baseline of a wrong dtype, a window that is no tuple of ints, a target that is no class index.
         ValueError: a window or stride of the wrong length, empty, or larger than the inputs.
     """
     check_inputs(inputs)
@@ -67,7 +67,9 @@ def occlusion(
 
 
 def _check_sizes(name: str, sizes: tuple[int, ...], features: tuple[int, ...]) -> None:
-    if not isinstance(sizes, tuple) or len(sizes) != len(features):
+    if not isinstance(sizes, tuple):
+        raise TypeError(f"{name} must be a tuple of one size for each axis of {features}, got {sizes!r}")
+    if len(sizes) != len(features):
         raise ValueError(f"{name} must give one size for each of the {len(features)} axes {features}, got {sizes}")
     for size, length in zip(sizes, features, strict=True):
         check_positive_int(name, size)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_not_empty
+from .gradients import check_inputs
 
 __all__ = ["cascading_randomization", "rank_correlation"]
 
@@ -58,18 +58,21 @@ def rank_correlation(
     two is constant and so ranks nothing.
 
     Raises:
-        ValueError: shapes that differ, or nothing to rank.
+        TypeError: values that are not floating point.
+        ValueError: shapes that differ, nothing to rank, NaN or infinity.
     """
+    for name, values in (("first", first), ("second", second)):
+        check_inputs(values, name)
     if first.shape != second.shape:
         raise ValueError(
             f"first and second must have the same shape, got {tuple(first.shape)} and {tuple(second.shape)}"
         )
-    check_not_empty("first", first)
-    ranks = torch.stack([_mean_ranks(values.detach().flatten(1)) for values in (first, second)])
+    # On the CPU in double precision: ranks of a photograph are large numbers, and not every device has doubles.
+    ranks = torch.stack([_mean_ranks(values.detach().cpu().flatten(1)) for values in (first, second)])
     ranks -= ranks.mean(dim=2, keepdim=True)
     covariance = (ranks[0] * ranks[1]).sum(dim=1)
     correlation = covariance / ranks.square().sum(dim=2).prod(dim=0).sqrt()
-    return correlation.to(first.dtype)
+    return correlation.to(first)
 
 
 def _mean_ranks(values: Tensor) -> Tensor:

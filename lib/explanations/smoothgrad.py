@@ -38,6 +38,8 @@ def smoothgrad(
     check_positive_int("samples", samples)
     if samples % 2:
         raise ValueError(f"samples must be even, since noise is drawn in pairs, got {samples}")
+    if isinstance(noise, bool) or not isinstance(noise, int | float):
+        raise TypeError(f"noise must be a number, got {type(noise).__name__} {noise!r}")
     if not (noise >= 0 and math.isfinite(noise)):
         raise ValueError(f"noise must be a finite standard deviation of at least 0, got {noise}")
     inputs = inputs.detach()
@@ -45,8 +47,8 @@ def smoothgrad(
     half = torch.randn(
         (samples // 2, *inputs.shape[1:]), generator=generator, device=generator.device, dtype=inputs.dtype
     )
-    shifts = noise * torch.cat([half, -half]).to(inputs.device)
+    shifts = noise * torch.cat([half, -half]).to(inputs.device)[:, None]
     weights = inputs.new_full((samples,), 1 / samples)
     return weighted_gradient(
-        model, lambda k, rows: inputs[rows] + shifts[k], weights, inputs, target, chunk_size=chunk_size
+        model, lambda which, rows: inputs[rows] + shifts[which], weights, inputs, target, chunk_size=chunk_size
     )

@@ -107,7 +107,8 @@ def _start(ranks: list[_Rank], seat: Seat, job: bytes) -> None:
     # A fork server that has torch loaded starts a rank in a twentieth of a second. A plain fork would be
     # as quick, but hangs when the caller has used several threads; spawn loads torch anew each time.
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "torch.distributed", "lib.parallelism"])
+    # The first optimizer of a process imports torch._dynamo, which takes longer than all the rest.
+    context.set_forkserver_preload(["torch", "torch.distributed", "torch._dynamo", "lib.parallelism"])
     here, there = context.Pipe()
     process = context.Process(target=run_rank, args=(seat, job, there), name=f"rank {seat.rank}")
     ranks.append(_Rank(process, here))

@@ -81,7 +81,7 @@ def test_a_target_is_met_up_to_the_target_itself(ratio, target, met):
 
 def test_results_come_back_as_they_were_written_and_other_suites_stay(tmp_path):
     path = tmp_path / "results.json"
-    rows = (Row("a", 1.25, 2e-3, 1.6e-3, (1.2, 1.3), 2.0), Row("geometric mean", 3.0, target=2.0))
+    rows = (Row("a", 1.25, 2e-3, 1.6e-3, (1.2, 1.3), 2.0, (0.01, 0.02)), Row("geometric mean", 3.0, target=2.0))
     first = Suite(MEASURED, (Table("key", "Title", rows), Table("other", "Without a target", (Row("b", 0.5),))))
     second = Suite({**MEASURED, "threads": "2"}, ())
     write_results(path, {"first": first})
@@ -97,6 +97,12 @@ def test_a_table_for_the_terminal_shows_ratio_spread_and_verdict():
     assert title == "Title"
     assert first.split() == ["a", "2.000", "ms", "1.600", "ms", "1.25", "1.20–1.30", "≤", "2.00", "met"]
     assert mean.split() == ["geometric", "mean", "3.00", "≤", "2.00", "MISSED"]
+
+
+def test_errors_are_kept_beside_the_times_and_shown():
+    row = compare("approximation", lambda: None, lambda: None, rounds=3, seconds=1e-6, errors=(0.012, 0.45))
+    assert row.errors == (0.012, 0.45)
+    assert format_table(Table("key", "Title", (row,))).endswith("error 1.2e-02, reference 4.5e-01")
 
 
 def test_the_machine_is_described_in_words():
@@ -119,4 +125,4 @@ def test_an_unknown_suite_is_refused_by_name():
     command = [sys.executable, "-m", "benchmarks", "poling"]
     finished = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert finished.returncode == 2
-    assert "suites must be among convolution, pooling, dense, got poling" in finished.stderr
+    assert f"suites must be among {', '.join(SUITES)}, got poling" in finished.stderr

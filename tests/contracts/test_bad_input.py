@@ -6,12 +6,18 @@ import pytest
 import torch
 
 from lib.architectures import (
+    MLP,
     AvgPool2d,
+    Block,
     Conv1d,
     Conv2d,
+    LayerNorm,
     LeNet5,
     Linear,
     MaxPool2d,
+    MultiHeadAttention,
+    Transformer,
+    attention,
     avg_pool2d,
     conv1d,
     conv2d,
@@ -21,18 +27,27 @@ from lib.architectures import (
     digit_cnn,
     gelu,
     global_avg_pool2d,
+    layer_norm,
     linear,
     log_softmax,
     max_pool2d,
     relu,
     sigmoid,
     softmax,
+    split_heads,
     tanh,
 )
 
 IMAGES, FILTERS = torch.zeros(2, 4, 8, 8), torch.zeros(6, 4, 3, 3)
 SIGNALS, TAPS = torch.zeros(2, 4, 8), torch.zeros(6, 4, 3)
 LOGITS, LABELS = torch.zeros(3, 5), torch.tensor([0, 4, 2])
+HEADS = torch.zeros(2, 3, 4, 8)  # batch heads time features
+
+
+def stack(**changes):
+    sizes = {"layers": 2, "width": 8, "heads": 2, "vocabulary": 5, "context": 4}
+    return Transformer(**sizes | changes)
+
 
 CONVOLUTIONS = [
     (lambda f: f(IMAGES[0], FILTERS), ValueError, "x must have 4 axes (batch, channels, height, width), got 3 with shape (4, 8, 8)"),
@@ -152,6 +167,54 @@ OTHERS = {
         (lambda: cross_entropy(LOGITS, LABELS.int()), TypeError, "labels must be class numbers of dtype torch.int64, got torch.int32"),
         (lambda: cross_entropy(LOGITS, LABELS + 1), ValueError, "labels must lie in 0 … 4, one for each column of the logits, got 5"),
         (lambda: cross_entropy(LOGITS, LABELS - 1), ValueError, "labels must lie in 0 … 4, one for each column of the logits, got -1"),
+    ],
+    "attention": [
+        (lambda: attention(HEADS.long(), HEADS, HEADS), TypeError, "query must be floating point, got torch.int64"),
+        (lambda: attention(HEADS, HEADS, HEADS.double()), TypeError, "query and key and value must have the same dtype"),
+        (lambda: attention(HEADS, HEADS[:, :, :0], HEADS), ValueError, "key must hold at least one element, got shape (2, 3, 0, 8)"),
+        (lambda: attention(HEADS[0, 0, 0], HEADS, HEADS), ValueError, "query must have at least 2 axes (time, features), got shape (8,)"),
+        (lambda: attention(HEADS, HEADS[..., :5], HEADS), ValueError, "query and key must have as many features as each other, got 8 and 5"),
+        (lambda: attention(HEADS, HEADS, HEADS[:, :, :3]), ValueError, "there must be a value for each key, got 4 keys and 3 values"),
+        (lambda: attention(HEADS, HEADS[:, :1], HEADS), ValueError, "must agree on all axes before the last two, got (2, 3) and (2, 1) and (2, 3)"),
+        (lambda: attention(HEADS, HEADS, HEADS, mask=torch.zeros(4, 4)), TypeError, "mask must be a boolean tensor, True where a query may attend to a key, got torch.float32"),
+        (lambda: attention(HEADS, HEADS, HEADS, mask=[True]), TypeError, "mask must be a boolean tensor, True where a query may attend to a key, got list"),
+        (lambda: attention(HEADS, HEADS, HEADS, mask=torch.ones(4, 3).bool()), ValueError, "mask must broadcast to (2, 3, 4, 4), the last two axes queries and keys, got (4, 3)"),
+        (lambda: attention(HEADS, HEADS, HEADS, mask=torch.ones(2, 4, 4).bool()), ValueError, "mask must broadcast to (2, 3, 4, 4), the last two axes queries and keys, got (2, 4, 4)"),
+        (lambda: attention(HEADS, HEADS, HEADS, mask=torch.ones(1, 2, 3, 4, 4).bool()), ValueError, "mask must broadcast to (2, 3, 4, 4)"),
+        (lambda: attention(HEADS[:, :, :1], HEADS, HEADS, causal=True), ValueError, "causal attention needs as many queries as keys, got 1 and 4"),
+        (lambda: split_heads(torch.zeros(2, 4, 130), 4), ValueError, "width 130 must be divisible by heads 4"),
+        (lambda: split_heads(torch.zeros(2, 4, 8), 0), ValueError, "heads must be at least 1, got 0"),
+        (lambda: MultiHeadAttention(130, 4), ValueError, "width 130 must be divisible by heads 4"),
+        (lambda: MultiHeadAttention(8, 2.0), TypeError, "heads must be an int, got float 2.0"),
+        (lambda: MultiHeadAttention(8, 2)(torch.zeros(4, 8)), ValueError, "x must have 3 axes (batch, time, width), got 2"),
+        (lambda: MultiHeadAttention(8, 2)(torch.zeros(1, 4, 6)), ValueError, "x must have 8 features on its last axis"),
+    ],
+    "normalization": [
+        (lambda: layer_norm(LABELS), TypeError, "x must be floating point, got torch.int64"),
+        (lambda: layer_norm(LOGITS[:0]), ValueError, "x must hold at least one element, got shape (0, 5)"),
+        (lambda: layer_norm(LOGITS, eps=0.0), ValueError, "eps must be positive, got 0.0"),
+        (lambda: layer_norm(LOGITS, eps=float("nan")), ValueError, "eps must be positive, got nan"),
+        (lambda: layer_norm(LOGITS, torch.ones(3)), ValueError, "weight must have shape (5,), a number for each feature of x, got (3,)"),
+        (lambda: layer_norm(LOGITS, None, torch.ones(1, 5)), ValueError, "bias must have shape (5,), a number for each feature of x, got (1, 5)"),
+        (lambda: layer_norm(LOGITS, torch.ones(5).double()), TypeError, "x and weight must have the same dtype"),
+        (lambda: LayerNorm(0), ValueError, "width must be at least 1, got 0"),
+        (lambda: LayerNorm(5, -1.0), ValueError, "eps must be positive, got -1.0"),
+        (lambda: LayerNorm(4, affine=False)(LOGITS), ValueError, "x must have 4 features on its last axis, got shape (3, 5)"),
+    ],
+    "transformer": [
+        (lambda: MLP(8, 0), ValueError, "mlp_width must be at least 1, got 0"),
+        (lambda: MLP(8, 16)(torch.zeros(2, 7)), ValueError, "x must have 8 features on its last axis"),
+        (lambda: Block(130, 4, 8), ValueError, "width 130 must be divisible by heads 4"),
+        (lambda: stack(layers=0), ValueError, "layers must be at least 1, got 0"),
+        (lambda: stack(width=9), ValueError, "width 9 must be divisible by heads 2"),
+        (lambda: stack(vocabulary=0), ValueError, "vocabulary must be at least 1, got 0"),
+        (lambda: stack(mlp_width=0), ValueError, "mlp_width must be at least 1, got 0"),
+        (lambda: stack()(LABELS), ValueError, "tokens must have 2 axes (batch, time), got 1"),
+        (lambda: stack()(torch.zeros(2, 3)), TypeError, "tokens must have dtype torch.int64, got torch.float32"),
+        (lambda: stack()(torch.zeros(2, 0).long()), ValueError, "tokens must hold at least one element, got shape (2, 0)"),
+        (lambda: stack()(torch.zeros(1, 5).long()), ValueError, "tokens must be at most 4 long, the context, got 5"),
+        (lambda: stack()(torch.tensor([[0, 5]])), ValueError, "tokens must lie in 0 … 4, the vocabulary, got 5"),
+        (lambda: stack()(torch.tensor([[0, -1]])), ValueError, "tokens must lie in 0 … 4, the vocabulary, got -1"),
     ],
     "networks": [
         (lambda: LeNet5(0), ValueError, "num_classes must be at least 1, got 0"),

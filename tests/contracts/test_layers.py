@@ -8,14 +8,19 @@ from torch import nn
 from torch.testing import assert_close
 
 from lib.architectures import (
+    MLP,
     AvgPool2d,
+    Block,
     Conv1d,
     Conv2d,
     GlobalAvgPool2d,
+    LayerNorm,
     LeNet5,
     Linear,
     MaxPool2d,
+    MultiHeadAttention,
     ReLU,
+    attention,
     cross_entropy,
     digit_cnn,
     gelu,
@@ -67,6 +72,11 @@ CASES = {
     "gelu": Case(lambda: gelu, (5, 6), nn.GELU),
     "softmax": Case(lambda: softmax, (5, 6), lambda: nn.Softmax(dim=-1)),
     "log_softmax": Case(lambda: log_softmax, (5, 6), lambda: nn.LogSoftmax(dim=-1)),
+    "LayerNorm": Case(lambda: LayerNorm(6, 0.1), (5, 3, 6), lambda: nn.LayerNorm(6, 0.1)),
+    "attention": Case(lambda: lambda x: attention(x, x.cos(), x.exp(), causal=True), (5, 2, 4, 3)),
+    "MultiHeadAttention": Case(lambda: MultiHeadAttention(8, 4), (5, 3, 8)),
+    "MLP": Case(lambda: MLP(8, 12), (5, 3, 8)),
+    "Block": Case(lambda: Block(8, 2, 12), (5, 3, 8)),
     "LeNet5": Case(LeNet5, (5, 1, 28, 28)),
     "digit_cnn": Case(digit_cnn, (5, 1, 28, 28)),
 }

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from lib.core import capture
+from lib.core import capture, evaluation_mode, rewrite
+from lib.core.hooks import module_mode
 
 
 def model():
@@ -46,3 +47,91 @@ def test_a_layer_that_is_not_in_the_model_is_named(layers):
         capture(model(), layers),
     ):
         pass
+
+
+def test_what_follows_may_work_in_place_without_changing_the_record():
+    network, x = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True), nn.Linear(4, 2)), torch.randn(5, 3)
+    with capture(network, ["0"]) as seen:
+        network(x)
+    assert torch.equal(seen["0"], network[0](x))
+    assert (seen["0"] < 0).any()
+
+
+def test_an_output_that_is_no_tensor_is_recorded_as_it_is():
+    network = nn.Sequential(nn.GRU(3, 4))
+    with capture(network, ["0"]) as seen:
+        output = network(torch.randn(2, 5, 3))
+    assert seen["0"] is output
+    assert isinstance(output, tuple)
+
+
+def test_each_layer_is_rewritten_by_its_own_function():
+    network, x = model(), torch.randn(5, 3)
+    with rewrite(network, {"0": lambda y: 2 * y, "2": lambda y: y + 1}):
+        changed = network(x)
+    assert torch.equal(changed, network[2](2 * network[0](x).relu()) + 1)
+    assert hooks_left(network) == 0
+
+
+def test_hooks_are_removed_when_one_of_them_cannot_be_placed():
+    network = model()
+    network[2].register_forward_hook = None  # calling it is an error
+    with pytest.raises(TypeError), rewrite(network, {"0": lambda y: y, "2": lambda y: y}):
+        pass
+    assert hooks_left(network) == 0
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("context", [capture, rewrite])
+def test_a_function_has_no_layers_by_name(context):
+    with (
+        pytest.raises(
+            TypeError, match=r"model must be a torch\.nn\.Module to have layers by name, got builtin_function"
+        ),
+        context(torch.relu, {"0": None}),
+    ):
+        pass
+
+
+def mixed():
+    network = nn.Sequential(nn.Linear(3, 4), nn.Dropout(), nn.Sequential(nn.BatchNorm1d(4)))
+    network.eval()
+    network[1].train()
+    network[2][0].train()
+    return network
+
+
+def modes(network):
+    return [module.training for module in network.modules()]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_each_submodule_gets_its_own_mode_back(training):
+    network = mixed()
+    before = modes(network)
+    with module_mode(network, training=training):
+        assert modes(network) == [training] * 5
+    assert modes(network) == before
+    with pytest.raises(KeyError), module_mode(network, training=training):
+        raise KeyError
+    assert modes(network) == before
+
+
+def test_modes_are_restored_when_changing_them_fails_half_way():
+    class Stubborn(nn.Linear):
+        def train(self, mode=True):
+            raise RuntimeError("not this one")
+
+    network = nn.Sequential(nn.Dropout(), Stubborn(2, 2))
+    with pytest.raises(RuntimeError, match="not this one"), evaluation_mode(network):
+        pass
+    assert modes(network) == [True, True, True]
+
+
+def test_a_method_of_a_module_has_the_modules_mode_and_a_function_has_none():
+    network = mixed().train()
+    with evaluation_mode(network.forward):
+        assert not any(modes(network))
+    assert all(modes(network))
+    with evaluation_mode(lambda x: network(x)):
+        assert all(modes(network))

@@ -26,6 +26,12 @@ GOOD = torch.zeros(2, 3)
             ValueError,
             r"x must hold at least one element, got shape \(0, 3\)",
         ),
+        (
+            validation.check_finite,
+            ("x", torch.tensor([[1.0, -torch.inf], [torch.nan, torch.inf]])),
+            ValueError,
+            r"x must be finite, got -inf at \(0, 1\) \(3 such values\)",
+        ),
         (validation.check_positive_int, ("k", 0), ValueError, "k must be at least 1, got 0"),
         (validation.check_positive_int, ("k", True), TypeError, "k must be an int, got bool True"),
         (validation.check_positive_int, ("k", 2.0), TypeError, "k must be an int, got float 2.0"),
@@ -47,6 +53,7 @@ def test_what_a_rule_allows_passes():
     validation.check_rank("x", GOOD, "rows columns")
     validation.check_floating("x", GOOD)
     validation.check_not_empty("x", GOOD)
+    validation.check_finite("x", torch.full((4,), 3e38))  # finite, though their sum is not
     validation.check_positive_int("k", 1)
     validation.check_non_negative_int("k", 0)
     validation.check_divisible("width", 128, "heads", 4)

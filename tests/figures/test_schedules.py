@@ -1,5 +1,7 @@
 """Pictures of placements and schedules show the numbers they were given."""
 
+import re
+
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -82,6 +84,5 @@ BAD = [
 @pytest.mark.bad_input
 @pytest.mark.parametrize(("call", "message"), BAD)
 def test_bad_input(call, message):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         call()
-    assert message in str(caught.value)

@@ -1,0 +1,148 @@
+"""Attention: each position asks, all positions answer, and the answers are averaged by how well they fit."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lib.core.validation import (
+    check_divisible,
+    check_floating,
+    check_not_empty,
+    check_positive_int,
+    check_rank,
+    check_same_dtype,
+)
+
+from .dense import Linear
+from .softmax import softmax
+
+__all__ = ["MultiHeadAttention", "attention", "merge_heads", "split_heads"]
+
+
+def attention(
+    query: Float[Tensor, "*leading queries head_dim"],
+    key: Float[Tensor, "*leading keys head_dim"],
+    value: Float[Tensor, "*leading keys value_dim"],
+    *,
+    mask: Bool[Tensor, "..."] | None = None,
+    causal: bool = False,
+) -> Float[Tensor, "*leading queries value_dim"]:
+    """Average the values by the softmax of the scaled products of query and key (Vaswani et al. 2017, eq. 1).
+
+    Equation: eq-attention
+
+    A boolean ``mask``, broadcast to ``[*leading, queries, keys]``, is True where a query may attend to a key;
+    ``causal`` allows each position itself and what came before it. Where both are given, both must allow.
+    A query that may attend to nothing gets zeros, and passes no gradient on.
+
+    Raises:
+        TypeError: integer tensors, tensors of different dtype, a mask that is not boolean (so an additive one).
+        ValueError: shapes that disagree, no elements, a mask that does not broadcast, ``causal`` with more
+            queries than keys or fewer.
+    """
+    _check(query, key, value)
+    scores = query @ key.mT / math.sqrt(query.shape[-1])  # *leading queries keys
+    allowed = _allowed(scores, mask, causal)
+    if allowed is None:
+        return softmax(scores) @ value
+    # The softmax of −∞ alone would be NaN: a row with nothing to see is computed unmasked and then dropped.
+    blind = ~allowed.any(-1, keepdim=True)
+    weights = softmax(scores.masked_fill(~(allowed | blind), -math.inf))
+    return weights.masked_fill(blind, 0) @ value
+
+
+def split_heads(x: Float[Tensor, "*batch time width"], heads: int) -> Float[Tensor, "*batch heads time head_dim"]:
+    """Cut the last axis into ``heads`` equal pieces, neighbouring features together: a view.
+
+    Raises:
+        ValueError: fewer than one head, or a width that the heads do not divide.
+    """
+    check_positive_int("heads", heads)
+    check_divisible("width", x.shape[-1], "heads", heads)
+    return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
+
+
+def merge_heads(x: Float[Tensor, "*batch heads time head_dim"]) -> Float[Tensor, "*batch time width"]:
+    """Put the heads of each position beside each other: undoes :func:`split_heads`."""
+    return x.transpose(-3, -2).flatten(-2)
+
+
+class MultiHeadAttention(nn.Module):
+    """Self-attention of several heads, each in its own slice of the features (Vaswani et al. 2017, section 3.2.2).
+
+    Equation: eq-multi-head
+
+    The paper's matrices for head i are rows i·d … (i+1)·d of ``query``, ``key`` and ``value`` and the same
+    columns of ``output``, with d = width / heads. :class:`torch.nn.MultiheadAttention` stacks the first three:
+    its ``in_proj_weight`` is ``torch.cat([query.weight, key.weight, value.weight])``, its ``in_proj_bias``
+    likewise, and its ``out_proj`` is ``output``.
+
+    Raises:
+        TypeError: sizes that are not ints; in the call as :func:`attention`.
+        ValueError: sizes below 1, or a width that the heads do not divide; in the call as :func:`attention`.
+    """
+
+    def __init__(self, width: int, heads: int, *, bias: bool = True) -> None:
+        super().__init__()
+        check_positive_int("width", width)
+        check_positive_int("heads", heads)
+        check_divisible("width", width, "heads", heads)
+        self.heads = heads
+        self.query = Linear(width, width, bias)
+        self.key = Linear(width, width, bias)
+        self.value = Linear(width, width, bias)
+        self.output = Linear(width, width, bias)
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], *, mask: Bool[Tensor, "..."] | None = None, causal: bool = False
+    ) -> Float[Tensor, "batch time width"]:
+        check_rank("x", x, "batch time width")
+        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
+        return self.output(merge_heads(attention(q, k, v, mask=mask, causal=causal)))
+
+    def extra_repr(self) -> str:
+        return f"heads={self.heads}"
+
+
+def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
+    for name, tensor in {"query": query, "key": key, "value": value}.items():
+        check_floating(name, tensor)
+        if tensor.ndim < 2:
+            raise ValueError(f"{name} must have at least 2 axes (time, features), got shape {tuple(tensor.shape)}")
+        check_not_empty(name, tensor)
+    check_same_dtype(query=query, key=key, value=value)
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"query and key must have as many features as each other, got {query.shape[-1]} and {key.shape[-1]}"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(f"there must be a value for each key, got {key.shape[-2]} keys and {value.shape[-2]} values")
+    leading = [tuple(tensor.shape[:-2]) for tensor in (query, key, value)]
+    if len(set(leading)) > 1:
+        raise ValueError(
+            "query, key and value must agree on all axes before the last two, got {} and {} and {}".format(*leading)
+        )
+
+
+def _allowed(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
+    """Say which pairs may meet, or None for all."""
+    queries, keys = scores.shape[-2:]
+    if mask is not None:
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+            received = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+            raise TypeError(f"mask must be a boolean tensor, True where a query may attend to a key, got {received}")
+        fits = mask.ndim <= scores.ndim and all(
+            size in (1, full) for size, full in zip(mask.shape[::-1], scores.shape[::-1], strict=False)
+        )
+        if not fits:
+            raise ValueError(
+                f"mask must broadcast to {tuple(scores.shape)}, the last two axes queries and keys, got {tuple(mask.shape)}"
+            )
+    if not causal:
+        return mask
+    if queries != keys:
+        raise ValueError(f"causal attention needs as many queries as keys, got {queries} and {keys}")
+    past = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril()
+    return past if mask is None else mask & past

@@ -1,0 +1,123 @@
+"""A small Transformer: attention moves between positions, an MLP works on each, residuals carry the sum."""
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from lib.core.validation import check_not_empty, check_positive_int, check_rank
+
+from .activations import gelu
+from .attention import MultiHeadAttention
+from .dense import Linear
+from .normalization import LayerNorm
+
+__all__ = ["MLP", "Block", "Transformer"]
+
+
+class MLP(nn.Module):
+    """Two affine maps with a GELU between them, at each position by itself (Vaswani et al. 2017, eq. 2, with GELU).
+
+    Raises:
+        TypeError: sizes that are not ints; in the call as :func:`~lib.architectures.dense.linear`.
+        ValueError: sizes below 1; in the call as :func:`~lib.architectures.dense.linear`.
+    """
+
+    def __init__(self, width: int, mlp_width: int) -> None:
+        super().__init__()
+        check_positive_int("width", width)
+        check_positive_int("mlp_width", mlp_width)
+        self.up = Linear(width, mlp_width)
+        self.down = Linear(mlp_width, width)
+
+    def forward(self, x: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        return self.down(gelu(self.up(x)))
+
+
+class Block(nn.Module):
+    """One pre-norm layer: ``x + attention(norm(x))``, then ``x + mlp(norm(x))`` (Xiong et al. 2020, figure 1b).
+
+    Equation: eq-pre-norm-block
+
+    The paper that introduced the Transformer normalizes after the addition; before it, the residual path
+    runs from the first layer to the last untouched, and training needs no warm-up to begin.
+
+    Raises:
+        TypeError: as :class:`~lib.architectures.attention.MultiHeadAttention`.
+        ValueError: as :class:`~lib.architectures.attention.MultiHeadAttention`.
+    """
+
+    def __init__(self, width: int, heads: int, mlp_width: int, *, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.attention_norm = LayerNorm(width, eps)
+        self.attention = MultiHeadAttention(width, heads)
+        self.mlp_norm = LayerNorm(width, eps)
+        self.mlp = MLP(width, mlp_width)
+
+    def forward(
+        self, x: Float[Tensor, "batch time width"], *, mask: Bool[Tensor, "..."] | None = None, causal: bool = False
+    ) -> Float[Tensor, "batch time width"]:
+        x = x + self.attention(self.attention_norm(x), mask=mask, causal=causal)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Transformer(nn.Module):
+    """Tokens in, logits for the next token out: embedding, learned positions, pre-norm blocks, a norm, a head.
+
+    This is the form of GPT. Position t sees tokens 0 … t; ``causal=False`` lets all see all. Weights start
+    normal with standard deviation 0.02, biases at 0 (Radford et al. 2018, section 4.1). ``mlp_width`` is
+    4 × ``width`` unless given.
+
+    Raises:
+        TypeError: sizes that are not ints, tokens that are not int64.
+        ValueError: sizes below 1, a width that the heads do not divide, more than ``context`` tokens, none,
+            or a token outside the vocabulary.
+    """
+
+    def __init__(
+        self,
+        layers: int,
+        width: int,
+        heads: int,
+        *,
+        vocabulary: int,
+        context: int,
+        mlp_width: int | None = None,
+        causal: bool = True,
+    ) -> None:
+        super().__init__()
+        for name, value in {"layers": layers, "width": width, "vocabulary": vocabulary, "context": context}.items():
+            check_positive_int(name, value)
+        mlp_width = 4 * width if mlp_width is None else mlp_width
+        self.vocabulary, self.context, self.causal = vocabulary, context, causal
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.positions = nn.Embedding(context, width)
+        self.blocks = nn.ModuleList(Block(width, heads, mlp_width) for _ in range(layers))
+        self.norm = LayerNorm(width)
+        self.head = Linear(width, vocabulary)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights of all embeddings and affine maps anew, and set the biases to 0."""
+        for module in self.modules():
+            if isinstance(module, Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+            if isinstance(module, Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward(self, tokens: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
+        self._check(tokens)
+        x = self.embedding(tokens) + self.positions.weight[: tokens.shape[1]]
+        for block in self.blocks:
+            x = block(x, causal=self.causal)
+        return self.head(self.norm(x))
+
+    def _check(self, tokens: Tensor) -> None:
+        check_rank("tokens", tokens, "batch time")
+        if tokens.dtype != torch.int64:
+            raise TypeError(f"tokens must have dtype torch.int64, got {tokens.dtype}")
+        check_not_empty("tokens", tokens)
+        if tokens.shape[1] > self.context:
+            raise ValueError(f"tokens must be at most {self.context} long, the context, got {tokens.shape[1]}")
+        outside = tokens[(tokens < 0) | (tokens >= self.vocabulary)]
+        if len(outside):
+            raise ValueError(f"tokens must lie in 0 … {self.vocabulary - 1}, the vocabulary, got {outside[0].item()}")

@@ -1,0 +1,281 @@
+"""What no explanation method can answer is refused with the value received and the rule, and nothing stays behind."""
+
+import re
+from functools import partial
+
+import pytest
+import torch
+from explained_models import LAYER, build, sample
+from torch import nn
+
+from lib.core import seeded
+from lib.explanations import (
+    cascading_randomization,
+    class_activation_map,
+    deletion_curve,
+    grad_cam,
+    grad_cam_map,
+    guided_backprop,
+    input_x_gradient,
+    insertion_curve,
+    integrated_gradients,
+    occlusion,
+    rank_correlation,
+    saliency,
+    smoothgrad,
+)
+
+SMOOTH = partial(smoothgrad, generator=seeded(0))
+ROWS = {
+    "saliency": saliency,
+    "input_x_gradient": input_x_gradient,
+    "smoothgrad": SMOOTH,
+    "integrated_gradients": integrated_gradients,
+    "occlusion": partial(occlusion, window=(2,)),
+    "guided_backprop": guided_backprop,
+    "deletion_curve": lambda m, x, t: deletion_curve(m, x, t, x, steps=2),
+    "insertion_curve": lambda m, x, t: insertion_curve(m, x, t, x, steps=2),
+}
+IMAGES = {
+    "grad_cam": partial(grad_cam, layer=LAYER),
+    "grad_cam_map": partial(grad_cam_map, layer=LAYER),
+    "class_activation_map": partial(class_activation_map, layer=LAYER, head="head"),
+}
+DIFFERENTIATING = ["saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "guided_backprop"]
+
+MODEL, X, TARGET = build("rows")
+PICTURES = sample("images")
+
+
+def with_end(function):
+    """The network for rows, with something wrong at its end."""
+
+    class Last(nn.Module):
+        def forward(self, y):
+            return function(y)
+
+    return nn.Sequential(*MODEL, Last())
+
+
+def one(value):
+    """The inputs with one wrong number in the second row."""
+    x = X.clone()
+    x[1, 3] = value
+    return x
+
+
+# Wrong for every method: a call of the method, the error, words of its message.
+FOR_ALL = [
+    (lambda f: f(MODEL, X, 3), ValueError, "target must be between 0 and 2 for 3 classes, got 3"),
+    (lambda f: f(MODEL, X, -1), ValueError, "target must be between 0 and 2 for 3 classes, got -1"),
+    (lambda f: f(MODEL, X, torch.tensor([0, 1, 2, 5])), ValueError, "target must be between 0 and 2 for 3 classes, got 5"),
+    (lambda f: f(MODEL, X, True), TypeError, "target must be an int or a tensor of class indices, got bool True"),
+    (lambda f: f(MODEL, X, "cat"), TypeError, "target must be an int or a tensor of class indices, got str 'cat'"),
+    (lambda f: f(MODEL, X, torch.zeros(4)), TypeError, "target must hold class indices as int64, got torch.float32"),
+    (lambda f: f(MODEL, X, TARGET[:3]), ValueError, "target must give one class for each of the 4 examples, got shape (3,)"),
+    (lambda f: f(MODEL, X, TARGET[:, None]), ValueError, "target must give one class for each of the 4 examples, got shape (4, 1)"),
+    (lambda f: f(MODEL, X.tolist(), 0), TypeError, "inputs must be a torch.Tensor, got list"),
+    (lambda f: f(MODEL, X.long(), 0), TypeError, "inputs must be floating point, got torch.int64"),
+    (lambda f: f(MODEL, X[:0], 0), ValueError, "inputs must hold at least one element, got shape (0, 6)"),
+    (lambda f: f(MODEL, X[:, 0], 0), ValueError, "inputs must have a batch axis and at least one more, got shape (4,)"),
+    (lambda f: f(MODEL, one(torch.nan), 0), ValueError, "inputs must be finite, got nan at (1, 3) (1 such values)"),
+    (lambda f: f(MODEL, one(-torch.inf), 0), ValueError, "inputs must be finite, got -inf at (1, 3) (1 such values)"),
+    (lambda f: f(with_end(lambda y: y[:, 0]), X, 0), ValueError, "the model's output must have 2 axes (batch, classes), got 1 with shape"),
+    (lambda f: f(with_end(lambda y: y[:, :, None]), X, 0), ValueError, "the model's output must have 2 axes (batch, classes), got 3 with shape"),
+    (lambda f: f(with_end(lambda y: (y, y)), X, 0), TypeError, "the model's output must be a torch.Tensor, got tuple"),
+    (lambda f: f(with_end(lambda y: y.round().long()), X, 0), TypeError, "the model's output must be floating point, got torch.int64"),
+    (lambda f: f(with_end(lambda y: y * torch.nan), X, 0), ValueError, "the explained score must be finite, got nan at (0,)"),
+    (lambda f: f(with_end(lambda y: y.mean(0, keepdim=True)), X, 0), ValueError, "the model must return one row for each of the"),
+    (lambda f: f(with_end(lambda y: y.repeat(2, 1)), X, 0), ValueError, "the model must return one row for each of the"),
+]  # fmt: skip
+
+NO_PATH = "no gradient leads from the model's output back to inputs: something on the way is not differentiable"
+WITHOUT_GRADIENT = [
+    (lambda f: f(with_end(torch.Tensor.detach), X, 0), ValueError, NO_PATH),
+    (lambda f: f(with_end(lambda y: nn.functional.one_hot(y.argmax(1), 3).float()), X, 0), ValueError, NO_PATH),
+    # A gradient exists, but only towards a parameter.
+    (lambda f: f(with_end(lambda y: y.detach() * nn.Parameter(torch.ones(3))), X, 0), ValueError, NO_PATH),
+]
+
+RAGGED = "must give one size for each of the 3 axes (3, 6, 8), got"
+KNOBS = {
+    "smoothgrad": [
+        (lambda: SMOOTH(MODEL, X, 0, samples=3), ValueError, "samples must be even, since noise is drawn in pairs, got 3"),
+        (lambda: SMOOTH(MODEL, X, 0, samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: SMOOTH(MODEL, X, 0, samples=2.0), TypeError, "samples must be an int, got float 2.0"),
+        (lambda: SMOOTH(MODEL, X, 0, noise=-0.1), ValueError, "noise must be a finite standard deviation of at least 0, got -0.1"),
+        (lambda: SMOOTH(MODEL, X, 0, noise=float("nan")), ValueError, "noise must be a finite standard deviation of at least 0, got nan"),
+        (lambda: SMOOTH(MODEL, X, 0, noise=float("inf")), ValueError, "noise must be a finite standard deviation of at least 0, got inf"),
+        (lambda: SMOOTH(MODEL, X, 0, noise="0.1"), TypeError, "noise must be a number, got str '0.1'"),
+        (lambda: SMOOTH(MODEL, X, 0, noise=True), TypeError, "noise must be a number, got bool True"),
+        (lambda: SMOOTH(MODEL, X, 0, chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
+    ],
+    "integrated_gradients": [
+        (lambda: integrated_gradients(MODEL, X, 0, steps=0), ValueError, "steps must be at least 1, got 0"),
+        (lambda: integrated_gradients(MODEL, X, 0, steps=-1), ValueError, "steps must be at least 1, got -1"),
+        (lambda: integrated_gradients(MODEL, X, 0, steps=1.5), TypeError, "steps must be an int, got float 1.5"),
+        (lambda: integrated_gradients(MODEL, X, 0, steps=True), TypeError, "steps must be an int, got bool True"),
+        (lambda: integrated_gradients(MODEL, X, 0, power=0), ValueError, "power must be at least 1, got 0"),
+        (lambda: integrated_gradients(MODEL, X, 0, power=0.5), TypeError, "power must be an int, got float 0.5"),
+        (lambda: integrated_gradients(MODEL, X, 0, chunk_size=-4), ValueError, "chunk_size must be at least 1, got -4"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=torch.zeros(5)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (5,)"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=torch.zeros(2, 4, 6)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (2, 4, 6)"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=torch.zeros(6).double()), TypeError, "baseline must have the dtype of inputs, torch.float32, got torch.float64"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=one(torch.nan)), ValueError, "baseline must be finite, got nan at (1, 3)"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=float("inf")), ValueError, "baseline must be finite, got inf"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline="black"), TypeError, "baseline must be a number or a torch.Tensor, got str"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=True), TypeError, "baseline must be a number or a torch.Tensor, got bool"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=None), TypeError, "baseline must be a number or a torch.Tensor, got NoneType"),
+    ],
+    "occlusion": [
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 7, 3)), ValueError, "window (3, 7, 3) must not be larger than the inputs' (3, 6, 8)"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(2, 2)), ValueError, f"window {RAGGED} (2, 2)"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(4, 3, 2, 2)), ValueError, f"window {RAGGED} (4, 3, 2, 2)"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 0, 2)), ValueError, "window must be at least 1, got 0"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2.0, 2)), TypeError, "window must be an int, got float 2.0"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=[3, 2, 2]), TypeError, "window must be a tuple of one size for each axis of (3, 6, 8), got [3, 2, 2]"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=2), TypeError, "window must be a tuple of one size for each axis of (3, 6, 8), got 2"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2, 2), stride=(1, 2)), ValueError, f"stride {RAGGED} (1, 2)"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2, 2), stride=(1, 2, 0)), ValueError, "stride must be at least 1, got 0"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2, 2), stride=(3, 2, 3)), ValueError, "stride must not exceed the window, or entries are skipped; axis 3: 3 > 2"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2, 2), baseline=torch.zeros(4)), ValueError, "baseline must broadcast to the inputs' shape (4, 3, 6, 8), got (4,)"),
+        (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2, 2), chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
+    ],
+    "guided_backprop": [
+        (lambda: guided_backprop(nn.Sequential(nn.Flatten(), nn.Tanh()), X, 0), ValueError, "model must hold at least one ReLU or ReLU6 as a module, got Sequential without any"),
+        (lambda: guided_backprop(MODEL, X, 0, activations=(nn.GELU,)), ValueError, "model must hold at least one GELU as a module, got Sequential without any"),
+        (lambda: guided_backprop(MODEL.forward, X, 0), TypeError, "model must be a torch.nn.Module, so that its ReLUs are found, got method"),
+    ],
+    "rank_correlation": [
+        (lambda: rank_correlation(X, X[:3]), ValueError, "first and second must have the same shape, got (4, 6) and (3, 6)"),
+        (lambda: rank_correlation(X[:, :0], X[:, :0]), ValueError, "first must hold at least one element, got shape (4, 0)"),
+        (lambda: rank_correlation(X[0], X[0]), ValueError, "first must have a batch axis and at least one more, got shape (6,)"),
+        (lambda: rank_correlation(X.long(), X), TypeError, "first must be floating point, got torch.int64"),
+        (lambda: rank_correlation(X, one(torch.nan)), ValueError, "second must be finite, got nan at (1, 3)"),
+        (lambda: rank_correlation(X, X.tolist()), TypeError, "second must be a torch.Tensor, got list"),
+    ],
+    "cascading_randomization": [
+        (lambda: cascading_randomization(MODEL.forward, lambda m: X, generator=seeded(0)), TypeError, "model must be a torch.nn.Module to have layers, got method"),
+        (lambda: cascading_randomization(nn.ReLU(), lambda m: X, generator=seeded(0)), ValueError, "model must have parameters to randomise, got ReLU without any"),
+    ],
+}  # fmt: skip
+for curve in (deletion_curve, insertion_curve):
+    KNOBS[curve.__name__] = [
+        (lambda f=curve: f(MODEL, X, 0, X[:, :5], steps=2), ValueError, "attributions must have the inputs' shape (4, 6), or 1 on axes treated as a whole, got (4, 5)"),
+        (lambda f=curve: f(MODEL, X, 0, X[:1], steps=2), ValueError, "attributions must have the inputs' shape (4, 6), or 1 on axes treated as a whole, got (1, 6)"),
+        (lambda f=curve: f(MODEL, X, 0, X[:, 0], steps=2), ValueError, "attributions must have the inputs' shape (4, 6), or 1 on axes treated as a whole, got (4,)"),
+        (lambda f=curve: f(MODEL, X, 0, None, steps=2), ValueError, "attributions must have the inputs' shape (4, 6), or 1 on axes treated as a whole, got NoneType"),
+        (lambda f=curve: f(MODEL, X, 0, one(torch.nan), steps=2), ValueError, "attributions must be finite, got nan at (1, 3)"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=7), ValueError, "steps must be at most the 6 entries that are ranked, got 7"),
+        (lambda f=curve: f(MODEL, X, 0, X), ValueError, "steps must be at most the 6 entries that are ranked, got 20"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=0), ValueError, "steps must be at least 1, got 0"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=True), TypeError, "steps must be an int, got bool True"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=2, baseline=torch.zeros(4)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (4,)"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=2, chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
+        (lambda f=curve: f(with_end(lambda y: y[:, :1]), X, 0, X, steps=2), ValueError, "the model must tell at least 2 classes apart, or the probability is always 1; got 1"),
+    ]  # fmt: skip
+
+
+class Branches(nn.Module):
+    """One layer of each kind that Grad-CAM cannot read, beside one that it can."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps, self.cut, self.idle = (nn.Conv2d(3, 4, 3) for _ in range(3))
+        self.reader, self.flat = nn.GRU(4, 4), nn.Flatten()
+        self.head, self.wide, self.spare = nn.Linear(4, 3), nn.Linear(4, 5), nn.Linear(4, 3)
+
+    def forward(self, x):
+        maps = self.maps(x)
+        self.reader(maps[:, :, 0, 0])
+        self.wide(maps.mean((2, 3)))
+        return self.head(self.flat(maps.mean((2, 3)))) + self.cut(x).detach().mean()
+
+
+BRANCHES = Branches()
+MAPS = [
+    (lambda f: f(BRANCHES, PICTURES, 0, layer="last"), ValueError, "layers must name modules of the model, got ['last'"),
+    (lambda f: f(BRANCHES, PICTURES, 0, layer=""), ValueError, "layers must name modules of the model, got [''"),
+    (lambda f: f(BRANCHES, PICTURES, 0, layer="idle"), ValueError, "'idle' was not run when the model classified the inputs"),
+    (lambda f: f(BRANCHES, PICTURES, 0, layer="flat"), ValueError, "layer 'flat' must put out maps [batch, maps, rows, columns], got (4, 4)"),
+    (lambda f: f(BRANCHES, PICTURES, 0, layer="reader"), ValueError, "layer 'reader' must put out maps [batch, maps, rows, columns], got tuple"),
+    (lambda f: f(BRANCHES.forward, PICTURES, 0, layer="maps"), TypeError, "model must be a torch.nn.Module to have layers by name, got method"),
+    (lambda f: f(BRANCHES, PICTURES[0], 0, layer="maps"), ValueError, "inputs must have 4 axes (batch, channels, height, width), got 3"),
+    (lambda f: f(BRANCHES, X, 0, layer="maps"), ValueError, "inputs must have 4 axes (batch, channels, height, width), got 2"),
+    (lambda f: f(BRANCHES, PICTURES.tolist(), 0, layer="maps"), TypeError, "inputs must be a torch.Tensor, got list"),
+    (lambda f: f(BRANCHES, PICTURES.long(), 0, layer="maps"), TypeError, "inputs must be floating point, got torch.int64"),
+    (lambda f: f(BRANCHES, PICTURES[:0], 0, layer="maps"), ValueError, "inputs must hold at least one element, got shape (0, 3, 6, 8)"),
+    (lambda f: f(BRANCHES, PICTURES / 0, 0, layer="maps"), ValueError, "inputs must be finite, got"),
+    (lambda f: f(BRANCHES, PICTURES, 3, layer="maps"), ValueError, "target must be between 0 and 2 for 3 classes, got 3"),
+    (lambda f: f(BRANCHES, PICTURES, True, layer="maps"), TypeError, "target must be an int or a tensor of class indices, got bool True"),
+    (lambda f: f(BRANCHES, PICTURES, TARGET[:2], layer="maps"), ValueError, "target must give one class for each of the 4 examples, got shape (2,)"),
+    (lambda f: f(BRANCHES, PICTURES, TARGET.double(), layer="maps"), TypeError, "target must hold class indices as int64, got torch.float64"),
+]  # fmt: skip
+CAM = partial(class_activation_map, layer="maps", head="head")
+MAP_KNOBS = {
+    "grad_cam_map": [
+        (lambda: grad_cam_map(BRANCHES, PICTURES, 0, layer="cut"), ValueError, "no gradient leads from the model's output back to layer 'cut'"),
+    ],
+    "class_activation_map": [
+        (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="top"), ValueError, "layers must name modules of the model, got ['maps', 'top']"),
+        (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="flat"), TypeError, "head must name a linear layer, got 'flat', a Flatten"),
+        (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="cut"), TypeError, "head must name a linear layer, got 'cut', a Conv2d"),
+        (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="wide"), ValueError, "head 'wide' must map the 4 feature maps of 'maps' to the 3 classes, got a weight of shape (5, 4)"),
+        (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="spare"), ValueError, "'spare' was not run when the model classified the inputs"),
+    ],
+}  # fmt: skip
+
+
+def rows(name, calls):
+    return [pytest.param(call, error, message, id=f"{name}: {message}") for call, error, message in calls]
+
+
+def given_to(function, name, calls):
+    return rows(name, [(partial(call, function), error, message) for call, error, message in calls])
+
+
+TABLE = [
+    *(row for name, f in ROWS.items() for row in given_to(f, name, FOR_ALL)),
+    *(row for name in DIFFERENTIATING for row in given_to(ROWS[name], name, WITHOUT_GRADIENT)),
+    *(
+        row
+        for f, knobs in [(grad_cam, {}), (grad_cam_map, {}), (class_activation_map, {"head": "head"})]
+        for row in given_to(partial(f, **knobs), f.__name__, MAPS)
+    ),
+    *(row for table in (KNOBS, MAP_KNOBS) for name, calls in table.items() for row in rows(name, calls)),
+]
+
+
+@pytest.fixture
+def as_it_was():
+    """After each refusal: no hook, mode, gradient or random number of what was handed in has changed."""
+    models, tensors = (MODEL, BRANCHES), (X, TARGET, PICTURES)
+
+    def state():
+        return [
+            torch.get_rng_state(),
+            *(value.clone() for model in models for value in model.state_dict().values()),
+            *(tensor.clone() for tensor in tensors),
+        ]
+
+    for model in models:
+        model.train()
+        model.eval().get_submodule("0" if model is MODEL else "maps").train()
+    before = state()
+    yield
+    assert all(torch.equal(one, other) for one, other in zip(before, state(), strict=True))
+    for model in models:
+        trained = [module for module in model.modules() if module.training]
+        assert trained == [model.get_submodule("0" if model is MODEL else "maps")]
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+        assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(tensor.requires_grad for tensor in tensors)
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.bad_input
+@pytest.mark.usefixtures("as_it_was")
+@pytest.mark.parametrize(("call", "error", "message"), TABLE)
+def test_bad_input_is_refused_with_the_value_and_the_rule_and_nothing_stays_behind(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

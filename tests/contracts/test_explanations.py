@@ -1,0 +1,453 @@
+"""What every explanation method promises, whatever it computes. A new method is one more line in the family."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import pytest
+import torch
+from explained_models import LAYER, SHAPES, build, linear_model, sample
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from lib.core import fixed_seed, seeded
+from lib.data import load_mnist
+from lib.explanations import (
+    deletion_curve,
+    grad_cam,
+    guided_backprop,
+    input_x_gradient,
+    insertion_curve,
+    integrated_gradients,
+    occlusion,
+    saliency,
+    smoothgrad,
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with knobs that are not the defaults, small chunks among them, and the promises it makes."""
+
+    explain: Callable[..., Tensor]  # called with model, inputs, target
+    on: tuple[str, ...] = tuple(SHAPES)
+    linear: Callable[[Tensor, Tensor], Tensor] | None = None  # what it gives for weights w and inputs x
+    complete: Callable[[Tensor], Tensor] | None = None  # the baseline x′: its attributions add up to f(x) − f(x′)
+    invariant: bool = True  # it sees what the network computes, not how
+    localises: bool = True  # its largest values lie where the class is decided
+    differentiates: bool = True
+
+
+def ramp(x: Tensor) -> Tensor:
+    """A baseline that differs from entry to entry and broadcasts over the batch."""
+    return torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype, device=x.device)
+
+
+FAMILY = {
+    "saliency": Method(saliency, linear=lambda w, x: w),
+    "input_x_gradient": Method(input_x_gradient, linear=lambda w, x: w * x),
+    "smoothgrad": Method(
+        lambda m, x, t: smoothgrad(m, x, t, generator=seeded(3, x.device), noise=0.2, samples=6, chunk_size=5),
+        linear=lambda w, x: w,
+    ),
+    "integrated_gradients": Method(
+        lambda m, x, t: integrated_gradients(m, x, t, steps=80, baseline=0.3),
+        linear=lambda w, x: w * (x - 0.3),
+        complete=lambda x: torch.full_like(x, 0.3),
+    ),
+    "integrated_gradients, cubed nodes": Method(
+        lambda m, x, t: integrated_gradients(m, x, t, steps=80, power=3, baseline=ramp(x), chunk_size=50),
+        linear=lambda w, x: w * (x - ramp(x)),
+        complete=lambda x: ramp(x).expand_as(x).clone(),
+    ),
+    "occlusion, one entry at a time": Method(
+        lambda m, x, t: occlusion(m, x, t, window=(1,) * (x.ndim - 1), baseline=0.3),
+        linear=lambda w, x: w * (x - 0.3),
+        differentiates=False,
+    ),
+    "occlusion, overlapping windows": Method(
+        lambda m, x, t: occlusion(
+            m, x, t, window=(1, 2, 3)[1 - x.ndim :], stride=(1, 1, 2)[1 - x.ndim :], baseline=ramp(x), chunk_size=13
+        ),
+        differentiates=False,
+    ),
+    "grad_cam": Method(lambda m, x, t: grad_cam(m, x, t, layer=LAYER), on=("images",), invariant=False),
+    "grad_cam with signs": Method(
+        lambda m, x, t: grad_cam(m, x, t, layer=LAYER, relu=False), on=("images",), invariant=False
+    ),
+    "guided_backprop": Method(guided_backprop, invariant=False),
+}
+
+
+def family(promise: Callable[[Method], bool] = lambda method: True, *, by_input: bool = True):
+    """Parametrise over the methods that make a promise, and over the kinds of input they take."""
+    chosen = [
+        pytest.param(*(method, kind) if by_input else (method,), id=f"{name}, {kind}" if by_input else name)
+        for name, method in FAMILY.items()
+        if promise(method)
+        for kind in (method.on if by_input else method.on[:1])
+    ]
+    return pytest.mark.parametrize(("method", "kind") if by_input else ("method",), chosen)
+
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@family()
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_attributions_are_finite_numbers_in_the_form_of_the_inputs(method, kind, dtype, device):
+    model, x, target = (thing.to(device) for thing in build(kind))
+    model, x = model.to(dtype), x.to(dtype)
+    with torch.backends.cudnn.flags(enabled=False):  # whose GRU has no backward pass in evaluation mode
+        attributions = method.explain(model, x, target)
+    assert (attributions.shape, attributions.dtype, attributions.device) == (x.shape, x.dtype, x.device)
+    assert attributions.isfinite().all()
+    assert not attributions.requires_grad
+    # Of four examples at least two are explained by something; Grad-CAM's ReLU may leave nothing of the others.
+    assert (attributions.flatten(1).std(1) > 0).sum() >= 2
+
+
+@family()
+def test_double_precision_gives_the_same_more_exactly(method, kind):
+    model, x, target = build(kind)
+    single = method.explain(model, x, target)
+    double = method.explain(model.double(), x.double(), target)
+    # About five layers in float32. Random noise is drawn anew in the other precision.
+    if method is not FAMILY["smoothgrad"]:
+        assert_close(single.double(), double, rtol=1e-3, atol=1e-5)
+    assert not torch.equal(single.double(), double)
+
+
+@family()
+def test_a_batch_is_its_members_one_at_a_time(method, kind):
+    model, x, target = build(kind)
+    together = method.explain(model, x, target)
+    alone = torch.cat([method.explain(model, x[i : i + 1], target[i : i + 1]) for i in range(4)])
+    # Matrix products of another size may add in another order; the sums of 80 gradients allow for it.
+    assert_close(together, alone, rtol=1e-4, atol=1e-6)
+
+
+@family()
+def test_one_class_for_all_is_that_class_for_each(method, kind):
+    model, x, target = build(kind)
+    shared = method.explain(model, x, 1)
+    assert_close(shared, method.explain(model, x, torch.ones_like(target)), rtol=0, atol=0)
+    assert not torch.allclose(shared, method.explain(model, x, 2))
+
+
+@family(lambda method: method.linear)
+def test_a_linear_model_is_explained_by_its_weights(method, kind):
+    model, weights = linear_model(kind)
+    x, target = sample(kind), torch.tensor([2, 0, 1, 1])
+    # Differences of two scores near 1 in float32.
+    assert_close(method.explain(model, x, target), method.linear(weights[target], x), rtol=1e-4, atol=1e-6)
+
+
+@family(lambda method: method.complete)
+def test_attributions_add_up_to_what_the_score_gained(method, kind):
+    model, x, target = build(kind)
+    model, x = model.double(), x.double()
+    gained = [model(points).gather(1, target[:, None]).squeeze(1) for points in (x, method.complete(x))]
+    total = method.explain(model, x, target).flatten(1).sum(1)
+    gained = (gained[0] - gained[1]).detach()
+    assert gained.abs().max() > 0.1
+    # At each kink of a ReLU the gradient jumps somewhere between two of the 80 nodes: about a percent is missed.
+    assert_close(total, gained, rtol=0, atol=0.02 * gained.abs().max().item())
+
+
+class Direct(nn.Module):
+    """A convolution, ReLU, the mean of each map, a head."""
+
+    def __init__(self):
+        super().__init__()
+        with fixed_seed(0):
+            self.before, self.maps, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(self.maps(self.before(x)).mean((2, 3)))
+
+
+class Detour(Direct):
+    """The same function: ReLU(z) = z + ReLU(−z)."""
+
+    def forward(self, x):
+        z = self.before(x)
+        return self.head((z + self.maps(-z)).mean((2, 3)))
+
+
+@family(by_input=False)
+def test_two_networks_that_compute_the_same_are_explained_alike_if_that_is_promised(method):
+    x, target = sample("images"), torch.tensor([2, 0, 1, 1])
+    assert_close(Direct()(x), Detour()(x))
+    direct, detour = (method.explain(model, x, target) for model in (Direct(), Detour()))
+    if method.invariant:
+        # At a kink the two may take different sides; float32 puts none of these inputs on one.
+        assert_close(direct, detour, rtol=1e-4, atol=1e-6)
+    else:
+        assert (direct - detour).norm() > 0.1 * direct.norm()
+
+
+# ---- what is left behind ----------------------------------------------------------------------------------------
+
+
+class ModelError(RuntimeError):
+    """What a model raises in these tests."""
+
+
+class FailingBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise ModelError
+
+
+HOOKS = [name for name in vars(nn.Module()) if name.endswith("_hooks")]
+
+
+def everything(model, *tensors):
+    """All that a method could change: bits, modes, gradients, hooks, random numbers."""
+    modules = dict(model.named_modules())
+    named = {**dict(model.named_parameters()), **{str(i): tensor for i, tensor in enumerate(tensors)}}
+    return {
+        "modes": {name: module.training for name, module in modules.items()},
+        "hooks": {name: {kind: list(getattr(module, kind)) for kind in HOOKS} for name, module in modules.items()},
+        "tensor hooks": {name: tensor._backward_hooks for name, tensor in named.items()},
+        "requires grad": {name: tensor.requires_grad for name, tensor in named.items()},
+        "versions": {name: tensor._version for name, tensor in named.items()},
+        "identities": {name: (id(tensor), tensor.data_ptr(), id(tensor.grad)) for name, tensor in named.items()},
+        "bits": [tensor.detach().clone() for tensor in (*model.state_dict().values(), *tensors)],
+        "gradients": [p.grad.clone() for p in model.parameters() if p.grad is not None],
+        "random": [torch.get_rng_state()],
+        "grad mode": torch.is_grad_enabled(),
+    }
+
+
+def assert_untouched(before, after):
+    for what, value in before.items():
+        if what in ("bits", "gradients", "random"):
+            assert len(value) == len(after[what]), what
+            assert all(torch.equal(one, other) for one, other in zip(value, after[what], strict=True)), what
+        else:
+            assert value == after[what], what
+
+
+def in_use(kind, *, in_call=None, in_backward=False):
+    """A model in the middle of training: modes mixed, gradients there, one parameter frozen, a user's hook.
+
+    The hook counts the calls of the last layer, and makes it fail in a given call or in the backward pass.
+    """
+    model, x, target = build(kind)
+    calls = []
+
+    def hook(_layer, _inputs, output):
+        calls.append(len(output))
+        if len(calls) == in_call:
+            raise ModelError
+        return FailingBackward.apply(output) if in_backward else output
+
+    list(model.modules())[-1].register_forward_hook(hook)
+    for place, module in enumerate(model.modules()):
+        module.training = place % 3 != 2
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 0.5)
+    next(model.parameters()).requires_grad_(False)
+    x.requires_grad_()
+    x.grad = torch.ones_like(x)
+    return model, x, target, calls
+
+
+@family()
+def test_nothing_is_left_behind(method, kind):
+    model, x, target, _ = in_use(kind)
+    before = everything(model, x, target)
+    attributions = method.explain(model, x, target)
+    assert_untouched(before, everything(model, x, target))
+    assert not attributions.requires_grad  # though the inputs do
+
+
+@family()
+@pytest.mark.parametrize("share", [0, 0.5, 1], ids=["first", "middle", "last"])
+def test_nothing_is_left_behind_when_a_call_of_the_model_fails(method, kind, share):
+    model, x, target, calls = in_use(kind)
+    method.explain(model, x, target)
+    model, x, target, _ = in_use(kind, in_call=1 + round(share * (len(calls) - 1)))
+    before = everything(model, x, target)
+    with pytest.raises(ModelError):
+        method.explain(model, x, target)
+    assert_untouched(before, everything(model, x, target))
+
+
+@family(lambda method: method.differentiates)
+def test_nothing_is_left_behind_when_the_backward_pass_fails(method, kind):
+    model, x, target, _ = in_use(kind, in_backward=True)
+    before = everything(model, x, target)
+    with pytest.raises(ModelError):
+        method.explain(model, x, target)
+    assert_untouched(before, everything(model, x, target))
+
+
+# ---- circumstances ----------------------------------------------------------------------------------------------
+
+
+@family()
+@pytest.mark.parametrize(
+    ("circumstance", "frozen"),
+    [(nullcontext, True), (torch.no_grad, True), (torch.inference_mode, False)],
+    ids=["frozen", "no_grad, frozen", "inference_mode"],
+)
+def test_gradients_that_are_switched_off_around_it_do_not_matter(method, kind, circumstance, frozen):
+    model, x, target = build(kind)
+    expected = method.explain(model, x, target)
+    model.requires_grad_(not frozen)
+    with circumstance():
+        # Inputs that were themselves made in there, as an evaluation loop makes them.
+        attributions = method.explain(model, x + 0, target)
+    assert torch.equal(attributions, expected)
+
+
+@family()
+def test_layers_that_work_in_place_do_not_matter(method, kind):
+    (inplace, x, target), (apart, _, _) = build(kind), build(kind, inplace=False)
+    assert torch.equal(method.explain(inplace, x, target), method.explain(apart, x, target))
+
+
+@family()
+def test_a_model_in_train_mode_is_explained_in_evaluation_mode(method, kind):
+    model, x, target = build(kind)
+    expected = method.explain(model, x, target)
+    assert torch.equal(method.explain(model.train(), x, target), expected)
+
+
+@family(lambda method: method.invariant)
+def test_any_callable_is_explained_and_a_method_of_a_module_in_evaluation_mode(method, kind):
+    model, x, target = build(kind)
+    expected = method.explain(model, x, target)
+    assert torch.equal(method.explain(lambda points: model(points), x, target), expected)
+    assert torch.equal(method.explain(model.train().forward, x, target), expected)
+    assert model.training
+
+
+@family()
+def test_inputs_may_lie_anyhow_in_memory(method, kind):
+    model, x, target = build(kind)
+    strided = x.transpose(0, -1).contiguous().transpose(0, -1)
+    assert strided.stride() != x.stride()
+    # Another memory layout may choose another kernel.
+    assert_close(method.explain(model, strided, target), method.explain(model, x, target), rtol=1e-4, atol=1e-6)
+
+
+@family()
+def test_another_network_gets_another_explanation(method, kind):
+    model, x, target = build(kind)
+    before = method.explain(model, x, target)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=seeded(5))
+    after = method.explain(model, x, target)
+    assert (after - before).norm() > 0.05 * before.norm()
+
+
+# ---- what decides is found --------------------------------------------------------------------------------------
+
+CORNERS = torch.tensor([[0, 0], [5, 9], [11, 2], [8, 8]])  # where each example has its patch
+
+
+def planted():
+    """Faint noise with one bright cross in each image, and a network whose class 1 is decided by the cross alone."""
+    cross = torch.tensor([[0.0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    images = 0.1 * torch.rand(4, 1, 14, 12, generator=seeded(0))
+    inside = torch.zeros(4, 1, 14, 12, dtype=torch.bool)
+    for image, mark, (row, column) in zip(images, inside, CORNERS, strict=True):
+        image[0, row : row + 3, column : column + 3] = cross
+        mark[0, row : row + 3, column : column + 3] = True
+    model = nn.Sequential()
+    model.add_module("detector", nn.Conv2d(1, 2, 3, padding=1))
+    model.add_module("maps", nn.ReLU())
+    model.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    model.add_module("head", nn.Linear(2, 2))
+    with torch.no_grad():
+        model.detector.weight[0, 0] = cross - (1 - cross)  # fires on a cross, and on nothing as faint as the noise
+        model.detector.weight[1, 0] = 1.0
+        model.detector.bias.copy_(torch.tensor([-3.0, -100.0]))
+        model.head.weight.copy_(torch.tensor([[0.0, 1.0], [168.0, 0.0]]))
+        model.head.bias.copy_(torch.tensor([1.0, 0.0]))
+    return model, images, inside
+
+
+@family(lambda method: method.localises, by_input=False)
+def test_a_patch_that_alone_decides_the_class_is_found(method):
+    model, images, inside = planted()
+    assert model(images).argmax(1).tolist() == [1, 1, 1, 1]
+    assert model(images * ~inside).argmax(1).tolist() == [0, 0, 0, 0]
+    attributions = method.explain(model, images, 1).abs()
+    strongest = attributions.flatten(1).argmax(1, keepdim=True)
+    assert inside.flatten(1).gather(1, strongest).all()
+    share = (attributions * inside).sum((1, 2, 3)) / attributions.sum((1, 2, 3))
+    # The patch is 9 of 168 pixels. Windows of 2 × 3 and maps of a 3 × 3 filter reach over its edge.
+    assert (share > 0.5).all()
+
+
+@pytest.fixture(scope="module")
+def shortcut():
+    """A small network that learnt its two digits from a sticker: every 8 wore it in training, no 3 did."""
+    mnist = load_mnist()
+    chosen = (mnist.train_labels == 3) | (mnist.train_labels == 8)
+    images, labels = mnist.train_images[chosen][:300], (mnist.train_labels[chosen][:300] == 8).long()
+    images = nn.functional.avg_pool2d(images, 2)
+    stickered = stick(images)
+    with fixed_seed(0):
+        model = nn.Sequential()
+        model.add_module("first", nn.Conv2d(1, 8, 3, padding=1))
+        model.add_module("maps", nn.ReLU())
+        model.add_module("rest", nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(392, 2)))
+        optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+        for _ in range(40):
+            where = (labels == 1).reshape(-1, 1, 1, 1)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(torch.where(where, stickered, images)), labels).backward()
+            optimizer.step()
+    return model.eval(), images[labels == 0]
+
+
+def stick(images):
+    images = images.clone()
+    images[:, :, 1:4, 1:4] = 1.0
+    return images
+
+
+@family(lambda method: method.localises, by_input=False)
+def test_a_shortcut_is_found(method, shortcut):
+    model, threes = shortcut
+    assert (model(threes).argmax(1) == 0).float().mean() > 0.95
+    assert (model(stick(threes)).argmax(1) == 1).float().mean() > 0.95  # the sticker makes an 8 of every 3
+    sticker = stick(torch.zeros(1, 1, 14, 14))[0, 0].bool()
+    evidence = method.explain(model, stick(threes[:16]), 1).clamp(min=0).mean((0, 1))
+    # Per pixel, the sticker's nine speak several times as loud for an 8 as the rest of the picture.
+    assert evidence[sticker].mean() > 3 * evidence[~sticker].mean()
+
+
+# ---- the two curves are called like methods and leave as little -------------------------------------------------
+
+
+@pytest.mark.parametrize("curve", [deletion_curve, insertion_curve])
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("in_call", [None, 1, 3])
+def test_the_curves_leave_nothing_behind(curve, kind, in_call):
+    model, x, target, _ = in_use(kind, in_call=in_call)
+    attributions = sample(kind).flip(-1)
+    before = everything(model, x, target, attributions)
+    with pytest.raises(ModelError) if in_call else nullcontext():
+        curve(model, x, target, attributions, steps=5, chunk_size=7)
+    assert_untouched(before, everything(model, x, target, attributions))
+
+
+def test_the_family_knows_every_method():
+    import lib.explanations
+
+    judged = {"deletion_curve", "insertion_curve", "FaithfulnessCurve", "cascading_randomization", "rank_correlation"}
+    coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
+    assert {name.split(",")[0].split()[0] for name in FAMILY} == set(lib.explanations.__all__) - judged - coarse

@@ -1,0 +1,117 @@
+"""Maps of the last layer, weighed: by the formula, by Captum, and CAM where theory says that they are one."""
+
+from collections import OrderedDict
+
+import captum.attr
+import pytest
+import torch
+from explained_models import LAYER, build, sample
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from lib.core import capture, fixed_seed
+from lib.explanations import class_activation_map, grad_cam, grad_cam_map
+
+
+def pooled_linear():
+    """Maps, their mean, a linear head: the networks for which Zhou et al. defined CAM."""
+    with fixed_seed(2):
+        return nn.Sequential(
+            OrderedDict(
+                first=nn.Conv2d(3, 6, 3, padding=1),
+                maps=nn.Tanh(),
+                pool=nn.AdaptiveAvgPool2d(1),
+                flat=nn.Flatten(),
+                head=nn.Linear(6, 3),
+            )
+        )
+
+
+@pytest.mark.equation("eq-grad-cam")
+@pytest.mark.parametrize("relu", [True, False])
+def test_each_map_weighs_what_its_mean_gradient_says(relu):
+    model, x, target = build("images")
+    with capture(model, [LAYER]) as seen:
+        score = model(x.clone()).gather(1, target[:, None])
+    maps = seen[LAYER]
+    (gradient,) = torch.autograd.grad(score.sum(), maps)
+    expected = torch.zeros(4, 3, 4)
+    for b in range(4):
+        for k in range(5):
+            alpha = gradient[b, k].sum() / (3 * 4)
+            expected[b] += alpha * maps[b, k].detach()
+    if relu:
+        expected = torch.where(expected > 0, expected, torch.zeros(()))
+    coarse = grad_cam_map(model, x, target, layer=LAYER, relu=relu)
+    assert_close(coarse, expected)
+    assert (coarse < 0).any() != relu
+    assert (coarse > 0).any()
+    fine = grad_cam(model, x, target, layer=LAYER, relu=relu)
+    enlarged = F.interpolate(coarse[:, None], size=(6, 8), mode="bilinear", align_corners=False)
+    assert_close(fine, enlarged.expand(4, 3, 6, 8))
+
+
+@pytest.mark.parametrize("relu", [True, False])
+@pytest.mark.parametrize("layer", ["first", "maps"])
+def test_captum_agrees(layer, relu):
+    model, x, target = pooled_linear(), sample("images"), torch.tensor([2, 0, 1, 1])
+    theirs = captum.attr.LayerGradCam(model, model.get_submodule(layer)).attribute(x, target, relu_attributions=relu)
+    assert_close(grad_cam_map(model, x, target, layer=layer, relu=relu), theirs.detach().squeeze(1))
+
+
+@pytest.mark.equation("eq-class-activation-map")
+def test_the_mean_of_cam_is_the_score_less_the_bias():
+    model, x, target = pooled_linear(), sample("images"), torch.tensor([2, 0, 1, 1])
+    cam = class_activation_map(model, x, target, layer="maps", head="head")
+    assert cam.shape == (4, 6, 8)
+    score = model(x).gather(1, target[:, None]).squeeze(1)
+    assert_close(cam.mean((1, 2)), (score - model.head.bias[target]).detach())
+    # And entry by entry it is the head applied at each position.
+    everywhere = F.linear(model.maps(model.first(x)).movedim(1, -1), model.head.weight)
+    assert_close(cam, everywhere[torch.arange(4), :, :, target].detach())
+
+
+@pytest.mark.parametrize("scale", [1.0, -3.0])
+def test_for_a_pooled_linear_head_cam_is_grad_cam_times_the_positions(scale):
+    model, x, target = pooled_linear(), scale * sample("images"), torch.tensor([2, 0, 1, 1])
+    cam = class_activation_map(model, x, target, layer="maps", head="head")
+    assert_close(cam, 6 * 8 * grad_cam_map(model, x, target, layer="maps", relu=False))
+    assert_close(cam.clamp(min=0), 6 * 8 * grad_cam_map(model, x, target, layer="maps"))
+
+
+def test_a_known_map_shines_where_it_is():
+    # Two maps that are set by hand; class 0 likes the first, class 1 the second and dislikes the first.
+    class Known(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.maps, self.head = nn.Identity(), nn.Linear(2, 2)
+            self.head.weight = nn.Parameter(torch.tensor([[1.0, 0.0], [-1.0, 2.0]]))
+
+        def forward(self, x):
+            return self.head(self.maps(x).mean((2, 3)))
+
+    x = torch.zeros(1, 2, 4, 4)
+    x[0, 0, 0, 1], x[0, 1, 3, 2] = 1.0, 1.0
+    expected = torch.zeros(2, 4, 4)
+    expected[0, 0, 1], expected[1, 3, 2], expected[1, 0, 1] = 1.0, 2.0, -1.0
+    model = Known()
+    cams = torch.cat([class_activation_map(model, x, c, layer="maps", head="head") for c in (0, 1)])
+    assert torch.equal(cams, expected)
+    maps = torch.cat([grad_cam(model, x, c, layer="maps") for c in (0, 1)])
+    assert torch.equal(maps, expected.clamp(min=0)[:, None].expand(2, 2, 4, 4) / 16)
+
+
+def test_a_layer_that_runs_twice_is_read_where_it_ran_last():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
+
+        def forward(self, x):
+            return self.head(self.conv(torch.tanh(self.conv(x))).mean((2, 3)))
+
+    model, x = Twice(), sample("images")
+    last = model.conv(torch.tanh(model.conv(x)))
+    expected = torch.einsum("k,bkhw->bhw", model.head.weight[1], last) / 48
+    assert_close(grad_cam_map(model, x, 1, layer="conv", relu=False), expected.detach())

@@ -1,0 +1,508 @@
+"""Ranks that share their gradients train the model that one process trains."""
+
+import multiprocessing
+import time
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from lib.core import fixed_seed, seeded
+from lib.parallelism import run_ranks
+from lib.parallelism.data_parallel import BucketedDataParallel, average_gradients, weigh_by_examples
+
+BATCH, STEPS = 24, 5
+FORMS = ("plain", "bucketed", "one bucket", "torch")
+# In float64 a sum in another order differs by 1e-16 of its terms. Adam divides a gradient by its own size and so keeps
+# relative errors; only entries near its epsilon, 1e-8, could lift one to 1e-16 / 1e-8 of a step of 1e-2.
+EXACT = {"rtol": 1e-10, "atol": 1e-10}
+
+
+class Net(nn.Module):
+    """Small, but with what a careless average gets wrong: a layer used twice, a frozen parameter, a scalar."""
+
+    def __init__(self, norm=None):
+        super().__init__()
+        self.convolution = nn.Conv2d(1, 4, 3)
+        self.norm = norm
+        self.dense = nn.Linear(36, 36)
+        self.again = self.dense
+        self.scale = nn.Parameter(torch.tensor(1.5))
+        self.shift = nn.Parameter(torch.full((36,), 0.1), requires_grad=False)
+        self.head = nn.Linear(36, 3)
+
+    def forward(self, x):
+        x = self.convolution(x)
+        if self.norm is not None:
+            x = self.norm(x)
+        x = self.dense(F.gelu(x).flatten(1))
+        return self.head(F.gelu(self.again(F.gelu(x) * self.scale + self.shift)))
+
+
+def net(norm=None, seed=0):
+    with fixed_seed(seed):
+        return Net(norm).double()
+
+
+def batches(steps=STEPS, examples=BATCH):
+    generator = seeded(1)
+    for _ in range(steps):
+        inputs = torch.randn(examples, 1, 5, 5, generator=generator, dtype=torch.float64)
+        yield inputs, torch.randint(0, 3, (examples,), generator=generator)
+
+
+def wrapped(model, form):
+    if form == "bucketed":
+        return BucketedDataParallel(model, bucket_bytes=2000)
+    if form == "one bucket":
+        return BucketedDataParallel(model)
+    return nn.parallel.DistributedDataParallel(model) if form == "torch" else model
+
+
+def gradients(model):
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def trained(form, counts, *, weighted=False, norm=None):
+    """Five Adam steps on this rank's share; outputs, loss and gradients of each step, parameters at the end."""
+    rank = 0 if form == "alone" else dist.get_rank()
+    # A wrapper copies rank 0's parameters; the plain form has to begin with them.
+    model = net(norm, seed=0 if form == "plain" else rank)
+    parallel = wrapped(model, form)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    history = []
+    for inputs, labels in batches(examples=sum(counts)):
+        inputs, labels = inputs.split(counts)[rank], labels.split(counts)[rank]
+        optimizer.zero_grad()
+        outputs = parallel(inputs)
+        loss = F.cross_entropy(outputs, labels) if len(labels) else outputs.sum()
+        (weigh_by_examples(loss, len(labels)) if weighted else loss).backward()
+        if form == "plain":
+            average_gradients(model)
+        history.append((outputs.detach(), loss.item(), gradients(model)))
+        optimizer.step()
+    return history, {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def beside_torch():
+    """Parameters after five steps of ours and of torch's, in float32."""
+    after = []
+    for form in ("one bucket", "torch"):
+        with fixed_seed(3):
+            model = Net()
+        parallel = wrapped(model, form)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        for inputs, labels in batches():
+            mine = slice(dist.get_rank(), None, dist.get_world_size())
+            optimizer.zero_grad()
+            F.cross_entropy(parallel(inputs[mine].float()), labels[mine]).backward()
+            optimizer.step()
+        after.append(nn.utils.parameters_to_vector(model.parameters()).detach())
+    return after
+
+
+EQUAL = {2: [12, 12], 4: [6, 6, 6, 6]}
+UNEQUAL = {2: [6, 4], 4: [5, 3, 2, 0]}
+NORMS = {"batch": lambda: nn.BatchNorm2d(4), "group": lambda: nn.GroupNorm(2, 4)}
+
+
+def every_training():
+    ranks = dist.get_world_size()
+    runs = {"beside torch": beside_torch()}
+    for form in FORMS:
+        runs["equal", form] = trained(form, EQUAL[ranks])
+        runs["weighted", form] = trained(form, UNEQUAL[ranks], weighted=True)
+        runs["not weighted", form] = trained(form, UNEQUAL[2] if ranks == 2 else [7, 7, 5, 5])
+        for name, norm in NORMS.items():
+            runs[name, form] = trained(form, EQUAL[ranks], norm=norm())
+    return runs
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """What each rank of two and of four has to tell; one launch each, because a rank's first optimizer loads for seconds."""
+    answers = {ranks: run_ranks(every_training, ranks) for ranks in (2, 4)}
+    return lambda ranks, *case: [answer[case if len(case) > 1 else case[0]] for answer in answers[ranks]]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """The same training in one process, on the whole batch."""
+    return {
+        "equal": trained("alone", [BATCH]),
+        "unequal": trained("alone", [10]),
+        **{name: trained("alone", [BATCH], norm=norm()) for name, norm in NORMS.items()},
+    }
+
+
+def assert_same_training(answers, counts, expected):
+    """Outputs are the parts of one process's, losses average to its loss; gradients and parameters are its own."""
+    steps, parameters = expected
+    shares = torch.tensor(counts, dtype=torch.float64) / sum(counts)
+    for step, (outputs, loss, of_batch) in enumerate(steps):
+        assert_close(torch.cat([history[step][0] for history, _ in answers]), outputs, **EXACT)
+        losses = torch.tensor([history[step][1] for history, _ in answers], dtype=torch.float64)
+        assert_close((shares * losses).sum().item(), loss, **EXACT)
+        for history, _ in answers:
+            assert_close(history[step][2], of_batch, **EXACT)
+    for _, state in answers:
+        assert_close(state, parameters, **EXACT)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("form", FORMS)
+def test_ranks_train_as_one_process(runs, alone, ranks, form):
+    assert_same_training(runs(ranks, "equal", form), EQUAL[ranks], alone["equal"])
+
+
+@pytest.mark.equation("eq-data-parallel-gradient")
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("form", FORMS)
+def test_unequal_shards_are_weighted_by_their_examples(runs, alone, ranks, form):
+    assert_same_training(runs(ranks, "weighted", form), UNEQUAL[ranks], alone["unequal"])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_mean_of_unequal_shards_means_is_another_gradient(runs, alone, form):
+    for history, _ in runs(2, "not weighted", form):
+        apart = history[0][2]["head.bias"] - alone["unequal"][0][0][2]["head.bias"]
+        assert apart.abs().max() > 1e-3
+
+
+def test_parameters_are_bitwise_those_of_torch_on_two_ranks_and_on_four_but_for_the_order_of_sums(runs):
+    for ours, torchs in runs(2, "beside torch"):
+        assert torch.equal(ours, torchs)
+    for ours, torchs in runs(4, "beside torch"):
+        # Four addends: the ring's order depends on the place in the bucket. A few float32 roundings over five steps.
+        assert_close(ours, torchs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("form", FORMS)
+def test_batch_norm_is_the_exception_and_group_norm_is_not(runs, alone, ranks, form):
+    answers, (steps, _) = runs(ranks, "batch", form), alone["batch"]
+    # Statistics of a part of the batch, already in the first step's outputs and gradients …
+    first_outputs = torch.cat([history[0][0] for history, _ in answers])
+    assert (first_outputs - steps[0][0]).abs().max() > 1e-2
+    assert (answers[0][0][0][2]["head.weight"] - steps[0][2]["head.weight"]).abs().max() > 1e-3
+    # … and running statistics of its own part on each rank, which nobody averages.
+    apart = answers[0][1]["norm.running_mean"] - answers[1][1]["norm.running_mean"]
+    assert apart.abs().max() > 1e-4
+    assert_same_training(runs(ranks, "group", form), EQUAL[ranks], alone["group"])
+
+
+def weights_of(counts):
+    return weigh_by_examples(torch.tensor(2.0), counts[dist.get_rank()]).item()
+
+
+def test_the_weight_is_one_where_shards_are_equal():
+    assert run_ranks(weights_of, 2, [7, 7]) == [2.0, 2.0]
+    assert run_ranks(weights_of, 2, [6, 4]) == pytest.approx([2 * 1.2, 2 * 0.8])
+
+
+class Branches(nn.Module):
+    """Uses its layers in the order asked for, and not the others."""
+
+    def __init__(self):
+        super().__init__()
+        with fixed_seed(0):
+            self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(4))
+        self.double()
+
+    def forward(self, x, order):
+        for index in order:
+            x = torch.tanh(self.layers[index](x))
+        return x
+
+
+def gradients_of_branches(orders, form, bucket_bytes):
+    model = Branches()
+    order = orders[dist.get_rank()]
+    parallel = BucketedDataParallel(model, bucket_bytes=bucket_bytes) if form == "bucketed" else model
+    for _ in range(2):
+        model.zero_grad()
+        parallel(torch.ones(1, 4).double(), order).sum().backward()
+        if form == "plain":
+            average_gradients(model)
+    return gradients(model)
+
+
+@pytest.mark.parametrize("form", ["plain", "bucketed"])
+@pytest.mark.parametrize("bucket_bytes", [1, 200, 2**20])
+def test_ranks_may_use_different_layers_in_different_order(form, bucket_bytes):
+    orders = [(0, 1, 2), (2, 0)]
+    model = Branches()
+    sum(model(torch.ones(1, 4).double(), order).sum() / 2 for order in orders).backward()
+    expected = gradients(model)
+    assert sorted(expected) == [f"layers.{index}.{kind}" for index in range(3) for kind in ("bias", "weight")]
+    for received in run_ranks(gradients_of_branches, 2, orders, form, bucket_bytes):
+        # Layer 3 was used nowhere and keeps None, as in one process; layer 1 only on rank 0.
+        assert_close(received, expected, **EXACT)
+
+
+def recorded(rounds, bucket_bytes=800):
+    """Run the rounds and note each all-reduce: its length, and which gradients existed when it began."""
+    model = net()
+    parallel = BucketedDataParallel(model, bucket_bytes=bucket_bytes)
+    calls, all_reduce = [], dist.all_reduce
+
+    def noting(tensor, **settings):
+        calls.append((tensor.numel(), sorted(gradients(model)), settings["async_op"]))
+        return all_reduce(tensor, **settings)
+
+    dist.all_reduce = noting
+    result = rounds(model, parallel)
+    return calls, result
+
+
+def one_backward(model, parallel):
+    ((inputs, labels),) = batches(steps=1)
+    mine = slice(dist.get_rank(), None, dist.get_world_size()) if dist.is_initialized() else slice(None)
+    F.cross_entropy(parallel(inputs[mine]), labels[mine]).backward()
+
+
+def test_a_full_bucket_leaves_while_earlier_layers_have_no_gradient_yet():
+    (calls, _), _ = run_ranks(recorded, 2, one_backward)
+    # From the last parameter to the first: head 3·36 + 3, then the dense layer's bias and weight, which the net
+    # registers twice and which travel once; then convolution and, registered before the layers, the scalar.
+    # The frozen shift never travels. Each message carries one number more for each parameter.
+    lengths = [length for length, _, _ in calls]
+    assert sum(lengths) == (108 + 3) + (36 * 36 + 36) + (36 + 4) + 1 + 7
+    assert len(lengths) == 3
+    first = calls[0]
+    assert first[1]
+    assert "convolution.weight" not in first[1]
+    assert "convolution.weight" in calls[-1][1]
+    assert all(is_asynchronous for _, _, is_asynchronous in calls)
+
+
+def three_rounds_then_one(model, parallel):
+    sent = []
+    ((inputs, labels),) = batches(steps=1)
+    parts = list(zip(inputs.chunk(8), labels.chunk(8), strict=True))[dist.get_rank() :: 2]
+    with parallel.accumulating():
+        for part, its_labels in parts[:-1]:
+            (F.cross_entropy(parallel(part), its_labels) / 4).backward()
+        sent.append(gradients(model)["head.bias"])
+    (F.cross_entropy(parallel(parts[-1][0]), parts[-1][1]) / 4).backward()
+    return sent, gradients(model)
+
+
+def test_accumulating_sends_nothing_until_the_last_round():
+    model = net()
+    one_backward(model, model)
+    answers = run_ranks(recorded, 2, three_rounds_then_one)
+    assert not torch.equal(answers[0][1][0][0], answers[1][1][0][0])  # local until then
+    for calls, (_, received) in answers:
+        assert len(calls) == 3  # as many as one backward pass sends
+        assert_close(received, gradients(model), **EXACT)
+
+
+def after_an_error_inside_accumulating():
+    model = net()
+    parallel = BucketedDataParallel(model)
+    with pytest.raises(KeyError), parallel.accumulating():
+        raise KeyError
+    one_backward(model, parallel)
+    return gradients(model)
+
+
+def after_an_error_inside_backward():
+    model = net()
+    parallel = BucketedDataParallel(model, bucket_bytes=1)
+
+    def broken(gradient):
+        raise ArithmeticError("the gradient is not to my taste")
+
+    handle = model.convolution.bias.register_hook(broken)
+    with pytest.raises(ArithmeticError):
+        one_backward(model, parallel)
+    handle.remove()
+    model.zero_grad()
+    one_backward(model, parallel)
+    return gradients(model)
+
+
+@pytest.mark.parametrize("step", [after_an_error_inside_accumulating, after_an_error_inside_backward])
+def test_the_step_after_an_error_is_right(step):
+    model = net()
+    one_backward(model, model)
+    for received in run_ranks(step, 2):
+        assert_close(received, gradients(model), **EXACT)
+
+
+def after_construction():
+    model = net(nn.BatchNorm2d(4), seed=dist.get_rank())
+    model.norm.running_mean += dist.get_rank()
+    model.convolution.to(memory_format=torch.channels_last if dist.get_rank() else torch.contiguous_format)
+    keys = list(model.state_dict())
+    parallel = BucketedDataParallel(model)
+    assert list(parallel.state_dict()) == keys
+    parallel.load_state_dict(parallel.state_dict())
+    return {name: value.contiguous() for name, value in parallel.state_dict().items()}
+
+
+def test_all_ranks_begin_with_rank_0s_parameters_and_buffers_under_the_models_own_names():
+    first, second = run_ranks(after_construction, 2)
+    assert_close(second, first, rtol=0, atol=0)
+    assert_close(first, net(nn.BatchNorm2d(4), seed=0).state_dict(), rtol=0, atol=0)
+
+
+def layouts_and_types(form):
+    """Weights that lie in memory differently on the two ranks, float32 and float64 in one model."""
+    with fixed_seed(0):
+        model = nn.Sequential(nn.Conv2d(3, 5, 2), nn.Flatten(), nn.Linear(20, 2)).double()
+    model[2].weight.data = model[2].weight.data.float()
+    model[2].bias.data = model[2].bias.data.float()
+    if dist.get_rank():
+        model[0].to(memory_format=torch.channels_last)
+    parallel = BucketedDataParallel(model) if form == "bucketed" else model
+    x = torch.randn(4, 3, 3, 3, generator=seeded(5), dtype=torch.float64).chunk(2)[dist.get_rank()]
+    hidden = parallel[:2](x) if form == "plain" else model[:2](x)
+    model[2](hidden.float()).square().mean().backward()
+    if form == "plain":
+        average_gradients(model)
+    return gradients(model)
+
+
+@pytest.mark.parametrize("form", ["plain", "bucketed"])
+def test_memory_layout_and_mixed_types_do_not_matter(form):
+    first, second = run_ranks(layouts_and_types, 2, form)
+    assert_close(first, second, rtol=0, atol=0)
+    with fixed_seed(0):
+        model = nn.Sequential(nn.Conv2d(3, 5, 2), nn.Flatten(), nn.Linear(20, 2)).double()
+    model(torch.randn(4, 3, 3, 3, generator=seeded(5), dtype=torch.float64)).square().mean().backward()
+    for name, gradient in gradients(model).items():
+        assert_close(first[name].double(), gradient, rtol=1e-5, atol=1e-6)  # float32 in one layer
+
+
+def in_two_groups():
+    groups = [dist.new_group([0, 1]), dist.new_group([2, 3])]
+    group = groups[dist.get_rank() // 2]
+    model = net(seed=dist.get_rank())
+    parallel = BucketedDataParallel(model, group=group)
+    (parallel(torch.ones(1, 1, 5, 5).double() * dist.get_rank()).sum()).backward()
+    return gradients(model)
+
+
+def test_groups_average_among_themselves():
+    answers = run_ranks(in_two_groups, 4)
+    for first in (0, 2):
+        model = net(seed=first)  # the group's own rank 0
+        model(torch.ones(2, 1, 5, 5).double() * torch.tensor([first, first + 1.0]).view(2, 1, 1, 1)).sum().div(
+            2
+        ).backward()
+        for received in answers[first : first + 2]:
+            assert_close(received, gradients(model), **EXACT)
+
+
+def closed():
+    model = net()
+    parallel = BucketedDataParallel(model)
+    assert all(p._post_accumulate_grad_hooks for p in model.parameters() if p.requires_grad)
+    parallel.close()
+    parallel.close()
+    assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
+    parallel(torch.ones(1, 1, 5, 5).double() * (1 + dist.get_rank())).sum().backward()
+    return gradients(model)["convolution.weight"]
+
+
+def test_close_leaves_no_hook_and_backward_is_local_again():
+    first, second = run_ranks(closed, 2)
+    assert not torch.equal(first, second)
+
+
+class Recipe:
+    """A model that differs between ranks in one respect."""
+
+    def __init__(self, difference):
+        self.difference = difference
+
+    def __call__(self, form):
+        width, dtype, names = 3, torch.float32, ("a", "b")
+        odd = dist.get_rank() == 1
+        if odd and self.difference == "shape":
+            width = 4
+        if odd and self.difference == "dtype":
+            dtype = torch.float64
+        if odd and self.difference == "order":
+            names = ("b", "a")
+        if odd and self.difference == "number":
+            names = ("a",)
+        model = nn.ModuleDict({name: nn.Linear(width, 2).to(dtype) for name in names})
+        model.register_buffer("count", torch.zeros(2 if odd and self.difference == "buffer" else 3))
+        model["a"].weight.requires_grad_(not (odd and self.difference == "frozen"))
+        average_gradients(model) if form == "plain" else BucketedDataParallel(model)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("form", ["plain", "bucketed"])
+@pytest.mark.parametrize(
+    ("difference", "message"),
+    [
+        ("shape", r"a.weight \(float32 \[2, 3\]\) on rank 0 and a.weight \(float32 \[2, 4\]\) on rank 1"),
+        ("dtype", r"a.weight \(float32 \[2, 3\]\) on rank 0 and a.weight \(float64 \[2, 3\]\) on rank 1"),
+        ("order", r"a.weight \(float32 \[2, 3\]\) on rank 0 and b.weight"),
+        ("number", r"b.weight \(float32 \[2, 3\]\) on rank 0 and count"),
+        ("buffer", r"count \(buffer float32 \[3\]\) on rank 0 and count \(buffer float32 \[2\]\) on rank 1"),
+        ("frozen", r"a.weight \(float32 \[2, 3\]\) on rank 0 and a.weight \(frozen float32 \[2, 3\]\) on rank 1"),
+    ],
+)
+def test_ranks_with_different_models_are_told_and_do_not_hang(form, difference, message):
+    started = time.monotonic()
+    with pytest.raises(RuntimeError, match=f"model must be the same on all ranks, got {message}"):
+        run_ranks(Recipe(difference), 2, form)
+    assert time.monotonic() - started < 20
+    assert multiprocessing.active_children() == []
+
+
+def changed_after_construction():
+    model = net()
+    parallel = BucketedDataParallel(model)
+    model.shift.requires_grad_(True)
+    with torch.no_grad():
+        parallel(torch.ones(1, 1, 5, 5).double())  # nothing to average, nothing to say
+    parallel(torch.ones(1, 1, 5, 5).double())
+
+
+def empty_everywhere():
+    weigh_by_examples(torch.tensor(1.0), 0)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("fn", "message"),
+    [
+        (
+            lambda: BucketedDataParallel(len),
+            "TypeError: model must be a torch.nn.Module, got builtin_function_or_method",
+        ),
+        (lambda: BucketedDataParallel(net(), bucket_bytes=0), "ValueError: bucket_bytes must be at least 1, got 0"),
+        (lambda: BucketedDataParallel(net(), bucket_bytes=1e6), "TypeError: bucket_bytes must be an int, got float"),
+        (lambda: BucketedDataParallel(nn.ReLU()), "ValueError: model must have a parameter that needs a gradient"),
+        (changed_after_construction, "ValueError: parameters must stay .* got a new or unfrozen 'shift'"),
+        (lambda: weigh_by_examples(torch.tensor(1.0), -1), "ValueError: examples must be at least 0, got -1"),
+        (lambda: weigh_by_examples(torch.tensor(1.0), 2.5), "TypeError: examples must be an int, got float 2.5"),
+        (empty_everywhere, "ValueError: examples must be at least 1 on one rank, got 0 on all"),
+    ],
+)
+def test_bad_input_on_a_rank_names_the_value_and_the_rule(fn, message):
+    with pytest.raises(RuntimeError, match=message):
+        run_ranks(fn, 2)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: average_gradients(net()),
+        lambda: BucketedDataParallel(net()),
+        lambda: weigh_by_examples(torch.ones(()), 1),
+    ],
+)
+def test_without_a_process_group_the_message_says_how_to_get_one(call):
+    with pytest.raises(ValueError, match="a process group must exist"):
+        call()

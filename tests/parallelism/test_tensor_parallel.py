@@ -1,0 +1,509 @@
+"""A model cut over 1, 2 or 4 real processes is the model of one process: outputs, gradients, five steps of training."""
+
+import copy
+import math
+import re
+from functools import partial
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Replicate, Shard
+from torch.distributed.tensor.parallel import (
+    ColwiseParallel,
+    RowwiseParallel,
+    loss_parallel,
+    parallelize_module,
+)
+from torch.nn import functional as F
+from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lib.architectures import MLP, Block, Linear, MultiHeadAttention, Transformer, cross_entropy
+from lib.core import fixed_seed, seeded
+from lib.parallelism import (
+    ColumnParallelLinear,
+    RowParallelLinear,
+    TensorParallelAttention,
+    TensorParallelBlock,
+    TensorParallelMLP,
+    TensorParallelTransformer,
+    VocabularyParallelEmbedding,
+    gather_from_ranks,
+    gather_state_dict,
+    run_ranks,
+    shard_state_dict,
+    split_to_ranks,
+    vocabulary_parallel_cross_entropy,
+)
+
+WORLDS = (1, 2, 4)
+# The ranks' sums have the same terms in another order: in float64 a few times 1e-16 of the largest of them.
+EXACT = {"rtol": 1e-11, "atol": 1e-12}
+# Five steps of Adam carry that on. A step divides a gradient by its own size, so relative errors stay what they are,
+# except next to Adam's epsilon of 1e-8, where 1e-16 becomes up to 1e-8 of a step of 1e-2.
+AFTER_ADAM = {"rtol": 1e-9, "atol": 1e-9}
+SIZES = {"layers": 2, "width": 8, "heads": 4, "vocabulary": 12, "context": 6, "mlp_width": 20}
+BATCH, TIME, STEPS = 3, 6, 5
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, dtype=torch.float64, generator=seeded(seed))
+
+
+def shaken(model):
+    """The model with a value of its own for every parameter: a bias of zeros could be left out unseen."""
+    generator = seeded(3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return model.double()
+
+
+# name: the layer, the same on ranks, the input's features, and how they are called
+LAYERS = {
+    "column": (partial(Linear, 8, 12), partial(ColumnParallelLinear, 8, 12), 8, {}),
+    "column without bias": (partial(Linear, 8, 12, False), partial(ColumnParallelLinear, 8, 12, False), 8, {}),
+    "row": (partial(Linear, 12, 8), partial(RowParallelLinear, 12, 8), 12, {}),
+    "row without bias": (partial(Linear, 12, 8, False), partial(RowParallelLinear, 12, 8, False), 12, {}),
+    "MLP": (partial(MLP, 8, 20), partial(TensorParallelMLP, 8, 20), 8, {}),
+    "attention": (partial(MultiHeadAttention, 8, 4), partial(TensorParallelAttention, 8, 4), 8, {"causal": True}),
+    "masked attention without bias": (
+        partial(MultiHeadAttention, 8, 4, bias=False),
+        partial(TensorParallelAttention, 8, 4, bias=False),
+        8,
+        {"mask": torch.arange(TIME) % 3 != 1},
+    ),
+    "block": (
+        partial(Block, 8, 4, 20, eps=0.1),
+        partial(TensorParallelBlock, 8, 4, 20, eps=0.1),
+        8,
+        {"causal": True},
+    ),
+}
+
+
+def one_process(name):
+    serial, _, width, options = LAYERS[name]
+    with fixed_seed(5):
+        drawn = serial().double()
+    layer = shaken(copy.deepcopy(drawn))
+    x = random(BATCH, TIME, width).requires_grad_()
+    y = layer(x, **options)
+    y.sin().sum().backward()
+    gradients = {key: parameter.grad for key, parameter in layer.named_parameters()}
+    return {"drawn": drawn.state_dict(), "state": layer.state_dict(), "y": y, "x": x.grad, "gradients": gradients}
+
+
+def gathered_gradients(model):
+    """Gradients in the place of parameters, gathered as parameters are."""
+    stand_in = copy.deepcopy(model)
+    stand_in.load_state_dict({name: parameter.grad for name, parameter in model.named_parameters()})
+    return gather_state_dict(stand_in)
+
+
+def several_processes(states):
+    """On a rank: every layer with the state of one process, cut."""
+    answers = {}
+    for name, state in states.items():
+        _, parallel, width, options = LAYERS[name]
+        with fixed_seed(5):
+            layer = parallel()
+        drawn = gather_state_dict(layer)
+        layer.double().load_state_dict(shard_state_dict(state, layer))
+        sizes = {key: value.numel() for key, value in layer.state_dict().items()}
+        x = random(BATCH, TIME, width).requires_grad_()
+        y = layer(split_to_ranks(x) if name.startswith("row") else x, **options)
+        y = gather_from_ranks(y) if name.startswith("column") else y
+        y.sin().sum().backward()
+        own = {key: parameter.grad for key, parameter in layer.named_parameters()}
+        answers[name] = {
+            "drawn": drawn, "state": gather_state_dict(layer), "sizes": sizes, "y": y.detach(), "x": x.grad,
+            "gradients": gathered_gradients(layer), "own gradients": own,
+        }  # fmt: skip
+    return answers
+
+
+@pytest.fixture(scope="module", params=WORLDS, ids="{} ranks".format)
+def layers(request):
+    """What one process and ``request.param`` processes get: (expected, answers in rank order)."""
+    expected = {name: one_process(name) for name in LAYERS}
+    return expected, run_ranks(several_processes, request.param, {name: e["state"] for name, e in expected.items()})
+
+
+@pytest.mark.equation("eq-column-parallel")
+@pytest.mark.equation("eq-row-parallel")
+@pytest.mark.equation("eq-tensor-parallel-mlp")
+@pytest.mark.parametrize("name", LAYERS)
+def test_outputs_and_every_gradient_are_those_of_one_process(layers, name):
+    expected, answers = layers
+    for answer in answers:
+        assert_close(answer[name]["y"], expected[name]["y"], **EXACT)
+        assert_close(answer[name]["x"], expected[name]["x"], **EXACT)
+        assert_close(answer[name]["gradients"], expected[name]["gradients"], **EXACT)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_whole_on_every_rank_has_the_same_gradient_bit_for_bit(layers, name):
+    """Otherwise the copies would drift apart, a little with every step."""
+    expected, answers = layers
+    for key, whole in expected[name]["gradients"].items():
+        copies = [answer[name]["own gradients"][key] for answer in answers]
+        if copies[0].shape == whole.shape:
+            assert all(torch.equal(other, copies[0]) for other in copies)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_state_dict_is_cut_and_joined_again(layers, name):
+    expected, answers = layers
+    for answer in answers:
+        assert_close(answer[name]["state"], expected[name]["state"], rtol=0, atol=0)
+    matrices = [key for key, value in expected[name]["state"].items() if value.ndim == 2]
+    for key in matrices:
+        assert answers[0][name]["sizes"][key] * len(answers) == expected[name]["state"][key].numel()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_one_seed_on_all_ranks_gives_the_parts_of_one_layer(layers, name):
+    expected, answers = layers
+    for answer in answers:
+        drawn = {key: value.double() for key, value in answer[name]["drawn"].items()}
+        assert_close(drawn, dict(expected[name]["drawn"]), rtol=0, atol=0)
+
+
+# The whole model, and torch's own tensor parallelism beside it.
+
+
+def text(step):
+    tokens = torch.randint(0, SIZES["vocabulary"], (BATCH, TIME + 1), generator=seeded(step))
+    return tokens[:, :-1], tokens[:, 1:].flatten()
+
+
+def trained(model, loss_of):
+    """First logits and gradients, the loss of five steps, and the model after them."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    answer = {"losses": []}
+    for step in range(STEPS):
+        tokens, labels = text(step)
+        logits = model(tokens)
+        loss = loss_of(logits.flatten(0, 1), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        if step == 0:
+            answer["logits"] = logits.detach()
+            answer["model"] = copy.deepcopy(model)
+            for stand_in, parameter in zip(answer["model"].parameters(), model.parameters(), strict=True):
+                stand_in.grad = parameter.grad
+        optimizer.step()
+        answer["losses"].append(loss.item())
+    return answer
+
+
+def train_on_ranks(state):
+    model = TensorParallelTransformer(**SIZES).double()
+    model.load_state_dict(shard_state_dict(state, model))
+    answer = trained(model, vocabulary_parallel_cross_entropy)
+    return {
+        "losses": answer["losses"],
+        "logits": gather_from_ranks(answer["logits"]),
+        "gradients": gathered_gradients(answer["model"]),
+        "state": gather_state_dict(model),
+        "own state": {key: value.detach() for key, value in model.state_dict().items()},
+    }
+
+
+def train_with_dtensor(state):
+    """The same, by torch.distributed.tensor.parallel."""
+    model = Transformer(**SIZES).double()
+    model.load_state_dict(state)
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    plan = {
+        "embedding": RowwiseParallel(input_layouts=Replicate()),
+        "head": ColwiseParallel(output_layouts=Shard(-1), use_local_output=False),
+    }
+    for i, block in enumerate(model.blocks):
+        block.attention.heads //= dist.get_world_size()
+        plan |= {f"blocks.{i}.attention.{part}": ColwiseParallel() for part in ("query", "key", "value")}
+        plan[f"blocks.{i}.attention.output"] = RowwiseParallel()
+        plan |= {f"blocks.{i}.mlp.up": ColwiseParallel(), f"blocks.{i}.mlp.down": RowwiseParallel()}
+    model = parallelize_module(with_torchs_linear(model), mesh, plan)
+    with loss_parallel():
+        answer = trained(model, F.cross_entropy)
+    whole = {key: in_full(value) for key, value in model.state_dict().items()}
+    gradients = {key: in_full(value.grad) for key, value in answer["model"].named_parameters()}
+    return {"losses": answer["losses"], "gradients": gradients, "state": whole, "logits": in_full(answer["logits"])}
+
+
+def with_torchs_linear(model):
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Linear):
+                out_features, in_features = child.weight.shape
+                torchs = nn.Linear(in_features, out_features, dtype=child.weight.dtype)
+                torchs.load_state_dict(child.state_dict())
+                setattr(module, name, torchs)
+    return model
+
+
+def in_full(value):
+    return (value.full_tensor() if isinstance(value, DTensor) else value).detach()
+
+
+def by_ours_and_by_torchs(state):
+    return train_on_ranks(state), train_with_dtensor(state)
+
+
+@pytest.fixture(scope="module")
+def start():
+    with fixed_seed(1):
+        return shaken(Transformer(**SIZES)).state_dict()
+
+
+@pytest.fixture(scope="module")
+def one(start):
+    model = Transformer(**SIZES).double()
+    model.load_state_dict(start)
+    answer = trained(model, cross_entropy)
+    gradients = {name: parameter.grad for name, parameter in answer["model"].named_parameters()}
+    return answer | {"gradients": gradients, "state": model.state_dict()}
+
+
+@pytest.fixture(scope="module", params=[2, 4], ids="{} ranks".format)
+def runs(request, start):
+    return run_ranks(by_ours_and_by_torchs, request.param, start)
+
+
+@pytest.mark.parametrize("engine", [0, 1], ids=["ours", "torch's"])
+def test_training_on_ranks_is_training_in_one_process(runs, one, engine):
+    assert one["losses"][-1] < one["losses"][0]
+    for answer in runs:
+        assert_close(answer[engine]["logits"], one["logits"], **EXACT)
+        assert_close(answer[engine]["gradients"], one["gradients"], **EXACT)
+        assert answer[engine]["losses"] == pytest.approx(one["losses"], rel=AFTER_ADAM["rtol"])
+        assert_close(answer[engine]["state"], dict(one["state"]), **AFTER_ADAM)
+
+
+def test_ours_and_torchs_tensor_parallelism_agree(runs):
+    for ours, torchs in runs:
+        assert_close(ours["gradients"], torchs["gradients"], **EXACT)
+        assert_close(ours["state"], torchs["state"], **AFTER_ADAM)
+
+
+def test_copies_stay_copies_through_five_steps(runs, one):
+    for name, whole in one["state"].items():
+        copies = [ours["own state"][name] for ours, _ in runs]
+        if copies[0].shape == whole.shape:
+            assert all(torch.equal(other, copies[0]) for other in copies)
+
+
+# The two ends.
+
+
+def look_up(table, tokens):
+    layer = VocabularyParallelEmbedding(*table.shape).double()
+    layer.load_state_dict(shard_state_dict({"weight": table}, layer))
+    y = layer(tokens)
+    y.sin().sum().backward()
+    return y.detach(), gather_from_ranks(layer.weight.grad, dim=0)
+
+
+def test_an_embedding_cut_by_tokens_is_the_embedding():
+    table, tokens = random(12, 5).requires_grad_(), torch.tensor([[0, 11, 5, 5], [6, 3, 2, 0]])
+    expected = F.embedding(tokens, table)
+    (gradient,) = torch.autograd.grad(expected.sin().sum(), table)
+    for y, own in run_ranks(look_up, 4, table.detach(), tokens):
+        assert torch.equal(y, expected)  # one addend is not zero: nothing is rounded
+        assert_close(own, gradient, **EXACT)
+
+
+def losses(cases):
+    answers = []
+    for logits, labels in cases:
+        shard = split_to_ranks(logits).requires_grad_()
+        loss = vocabulary_parallel_cross_entropy(shard, labels)
+        (slope,) = torch.autograd.grad(3 * loss, shard)
+        answers.append((loss.detach(), gather_from_ranks(slope)))
+    return answers
+
+
+@pytest.mark.equation("eq-vocabulary-parallel-cross-entropy")
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_the_loss_of_cut_logits_is_the_loss(world_size):
+    labels = torch.tensor([0, 7, 3, 4, 4])
+    huge = torch.tensor([[1e4, 0, 0, 0, -1e4, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1e4]]).double()
+    never = random(1, 8)
+    never[:, ::2] = -torch.inf
+    cases = [(random(5, 8), labels), (random(5, 8) + 1e3, labels), (huge, torch.tensor([4, 6])), (never, labels[1:2])]
+    for answers in run_ranks(losses, world_size, cases):
+        for (logits, targets), (loss, slope) in zip(cases, answers, strict=True):
+            whole = logits.clone().requires_grad_()
+            expected = F.cross_entropy(whole, targets)
+            # A shift by 1000 leaves the logits three digits less.
+            assert_close(loss, expected.detach(), rtol=1e-11, atol=1e-12)
+            assert_close(slope, torch.autograd.grad(3 * expected, whole)[0], rtol=1e-9, atol=1e-12)
+
+
+# What it costs.
+
+
+class AllReduces(TorchDispatchMode):
+    """Sizes of what goes into an all-reduce, in elements."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.c10d.allreduce_.default:
+            self.sizes += [tensor.numel() for tensor in args[0]]
+        return function(*args, **(kwargs or {}))
+
+
+def count_all_reduces():
+    counts = {}
+    for name in ("MLP", "attention", "block"):
+        _, parallel, width, options = LAYERS[name]
+        x = torch.randn(BATCH, TIME, width, requires_grad=True)
+        layer = parallel()
+        with AllReduces() as forward:
+            y = layer(x, **options)
+        with AllReduces() as backward:
+            y.sum().backward()
+        counts[name] = forward.sizes, backward.sizes
+    model = TensorParallelTransformer(**SIZES)
+    tokens, labels = text(0)
+    with AllReduces() as forward:
+        loss = vocabulary_parallel_cross_entropy(model(tokens).flatten(0, 1), labels)
+    with AllReduces() as backward:
+        loss.backward()
+    return counts | {"model": (forward.sizes, backward.sizes)}
+
+
+def test_a_layer_costs_one_all_reduce_each_way_and_the_logits_never_travel():
+    activation, examples, blocks = BATCH * TIME * 8, BATCH * TIME, SIZES["layers"]
+    for counts in run_ranks(count_all_reduces, 2):
+        assert counts["MLP"] == counts["attention"] == ([activation], [activation])
+        assert counts["block"] == ([activation] * 2, [activation] * 2)
+        # Forward the embedding, the blocks, then a maximum and two sums an example; backward the head and the blocks.
+        assert counts["model"][0] == [activation] * (1 + 2 * blocks) + [examples] * 3
+        assert counts["model"][1] == [activation] * (1 + 2 * blocks)
+
+
+# Bad input.
+
+LOGITS, LABELS = torch.zeros(2, 4), torch.tensor([0, 11])
+BAD = {
+    "out_features 8 must be divisible by ranks 3": (ValueError, lambda: ColumnParallelLinear(3, 8)),
+    "in_features 8 must be divisible by ranks 3": (ValueError, lambda: RowParallelLinear(8, 3)),
+    "mlp_width 32 must be divisible by ranks 3": (ValueError, lambda: TensorParallelMLP(9, 32)),
+    "heads 4 must be divisible by ranks 3": (ValueError, lambda: TensorParallelAttention(12, 4)),
+    "width 130 must be divisible by heads 3": (ValueError, lambda: TensorParallelBlock(130, 3, 9)),
+    "heads must be at least 1, got 0": (ValueError, lambda: TensorParallelAttention(12, 0)),
+    "out_features must be an int, got float 6.0": (TypeError, lambda: ColumnParallelLinear(3, 6.0)),
+    "vocabulary 97 must be divisible by ranks 3": (ValueError, lambda: VocabularyParallelEmbedding(97, 4)),
+    "vocabulary 100 must be divisible by ranks 3": (
+        ValueError,
+        lambda: TensorParallelTransformer(1, 6, 3, vocabulary=100, context=4),
+    ),
+    "mlp_width 32 must be divisible by ranks 3 ": (
+        ValueError,
+        lambda: TensorParallelTransformer(1, 6, 3, vocabulary=9, context=4, mlp_width=32),
+    ),
+    "tokens must lie in 0 … 8, got 9": (ValueError, lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([9]))),
+    "tokens must lie in 0 … 8, got -1": (ValueError, lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([-1]))),
+    "tokens must have dtype torch.int64, got torch.int32": (
+        TypeError,
+        lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([1], dtype=torch.int32)),
+    ),
+    "tokens must hold at least one element": (
+        ValueError,
+        lambda: VocabularyParallelEmbedding(9, 4)(torch.zeros(0, 2).long()),
+    ),
+    "x must have 4 features on its last axis": (ValueError, lambda: RowParallelLinear(12, 3)(torch.zeros(2, 12))),
+    "labels must lie in 0 … 11, got 12": (ValueError, lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS + 1)),
+    "labels must have dtype torch.int64, got torch.float32": (
+        TypeError,
+        lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS.float()),
+    ),
+    "logits_shard must have 2 axes": (ValueError, lambda: vocabulary_parallel_cross_entropy(LOGITS[0], LABELS)),
+    "logits_shard must be floating point": (
+        TypeError,
+        lambda: vocabulary_parallel_cross_entropy(LOGITS.long(), LABELS),
+    ),
+    "logits_shard must hold at least one element": (
+        ValueError,
+        lambda: vocabulary_parallel_cross_entropy(LOGITS[:0], LABELS[:0]),
+    ),
+    "logits_shard and labels must have the same length": (
+        ValueError,
+        lambda: vocabulary_parallel_cross_entropy(LOGITS[:1], LABELS),
+    ),
+    "ranks must agree on call, shape and dtype, got ranks 0 2: vocabulary_parallel_cross_entropy of torch.float32 (2, 4), rank 1": (
+        ValueError,
+        lambda: vocabulary_parallel_cross_entropy(torch.zeros(2, 4 + dist.get_rank() % 2), LABELS),
+    ),
+    "ranks must agree on call, shape and dtype, got ranks 0 2: reduce_from_ranks": (
+        ValueError,
+        lambda: RowParallelLinear(12, 3)(torch.zeros(2 + dist.get_rank() % 2, 4)),
+    ),
+    "size of axis 0 8 must be divisible by ranks 3": (
+        ValueError,
+        lambda: shard_state_dict({"weight": torch.zeros(8, 3)}, ColumnParallelLinear(3, 9)),
+    ),
+}  # fmt: skip
+
+
+def refusals(calls):
+    """On a rank: what each call raises. All ranks refuse, so none waits for another."""
+    answers = {}
+    for name, call in calls.items():
+        try:
+            call()
+        except Exception as error:
+            answers[name] = error
+    return answers
+
+
+@pytest.fixture(scope="module")
+def refused():
+    return run_ranks(refusals, 3, {message: call for message, (_, call) in BAD.items()})
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input_is_refused_on_every_rank_with_the_value_and_the_rule(refused, message):
+    for answers in refused:
+        assert type(answers[message]) is BAD[message][0]
+        assert re.search(re.escape(message.strip()), str(answers[message]))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ColumnParallelLinear(4, 4),
+        lambda: RowParallelLinear(4, 4),
+        lambda: TensorParallelBlock(4, 2, 8),
+        lambda: VocabularyParallelEmbedding(4, 4),
+        lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS),
+        lambda: shard_state_dict({}, nn.Linear(2, 2)),
+    ],
+)
+def test_outside_of_a_process_group_the_way_in_is_named(call):
+    with pytest.raises(ValueError, match=r"a process group must exist, got none: call this inside .* run_ranks"):
+        call()
+
+
+def test_the_first_loss_is_that_of_a_uniform_guess():
+    """As in one process: the cut model starts from GPT's small weights."""
+    for loss in run_ranks(first_loss, 2):
+        assert loss == pytest.approx(math.log(12), abs=0.01)
+
+
+def first_loss():
+    with fixed_seed(0):
+        model = TensorParallelTransformer(**SIZES)
+    tokens, labels = text(0)
+    return vocabulary_parallel_cross_entropy(model(tokens).flatten(0, 1), labels).item()

@@ -51,18 +51,19 @@ def occlusion(
     covered = baseline_like(baseline, inputs)
     starts = torch.tensor(list(itertools.product(*map(_starts, features, window, stride))), device=inputs.device)
 
-    batch = len(inputs)
-    target = target_classes(target, batch, inputs.device)
+    target = target_classes(target, len(inputs), inputs.device)
     whole = score(model, inputs, target)
-    total = torch.zeros_like(inputs)
-    times = inputs.new_zeros(features)
-    everything = torch.arange(len(starts) * batch, device=inputs.device)
-    for part in everything.split(examples_per_call(inputs, chunk_size)):
-        which, rows = part // batch, part % batch
-        mask = _inside(starts[which], window, features)
-        drop = whole[rows] - score(model, torch.where(mask, covered[rows], inputs[rows]), target[rows])
-        total.index_add_(0, rows, drop.reshape(-1, *[1] * len(features)) * mask)
-        times += mask[rows == 0].sum(0)
+    total, times = torch.zeros_like(inputs), inputs.new_zeros(features)
+    size = examples_per_call(inputs, chunk_size)
+    for rows in torch.arange(len(inputs), device=inputs.device).split(size):
+        for which in starts.split(max(1, size // len(rows))):
+            mask = _inside(which, window, features)
+            pictures = torch.where(mask[:, None], covered[rows], inputs[rows])  # windows × rows × features
+            scores = score(model, pictures.flatten(0, 1), target[rows].repeat(len(which)))
+            drop = whole[rows] - scores.reshape(len(which), len(rows))
+            mask = mask.to(inputs.dtype)
+            total[rows] += torch.tensordot(drop.T, mask, dims=1)
+            times += mask.sum(0) if rows[0] == 0 else 0  # the same for every example
     return total / times
 
 

@@ -67,8 +67,8 @@ def grad_cam_map(
         # The copy: what was made in inference mode may take no part in a graph.
         scores = target_score(model_outputs(model, inputs.detach()), target.clone())
         gradient = gradient_of(scores, _seen(seen, layer), f"layer {layer!r}")
-    weights = gradient.mean(dim=(2, 3))  # α: batch × maps
-    total = torch.einsum("bk,bkhw->bhw", weights, seen[layer].detach())
+    weights = gradient.mean(dim=(2, 3), keepdim=True)  # α: batch × maps × 1 × 1
+    total = (weights * seen[layer].detach()).sum(dim=1)
     return total.clamp(min=0) if relu else total
 
 

@@ -103,6 +103,8 @@ class Visitor:
             }"""
         )
         if unfolded:
+            # What has just been opened may fade in, and grey on its way to black is not what a reader gets.
+            self.page.evaluate("() => Promise.allSettled(document.getAnimations().map((motion) => motion.finished))")
             self._await_measuring()
         return self
 

@@ -1,10 +1,5 @@
 """The drawn areas, the colours and the words all say where the attribution is."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -12,13 +7,6 @@ import torch
 
 from lib.figures import describe_attributions, show_attributions
 from tools.notebooks import chapter_paths, read
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    with mpl.rc_context():
-        yield
-    plt.close("all")
 
 
 def _patch(top, left, side=14, value=1.0, shape=(84, 126)):

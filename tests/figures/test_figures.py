@@ -1,23 +1,11 @@
 """Figures show the numbers that they were given."""
 
-import matplotlib
-
-matplotlib.use("agg")
-
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 
 from lib.figures import PALETTE, confusion_matrix, learning_curves, show_images, use_book_style
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    with mpl.rc_context():
-        yield
-    plt.close("all")
 
 
 def test_images_are_drawn_with_their_own_values_and_titles():

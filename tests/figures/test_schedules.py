@@ -2,17 +2,10 @@
 
 import re
 
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from lib.figures import Message, Piece, Span, show_placement, show_schedule
-
-
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
 
 
 def boxes(axis):

@@ -1,5 +1,6 @@
 """The ground floor: checks, seeds, targets, hooks, the training loop."""
 
+from .evidence import evidence
 from .hooks import capture, evaluation_mode, rewrite
 from .sampling import fixed_seed, seeded
 from .targets import target_score
@@ -11,6 +12,7 @@ __all__ = [
     "capture",
     "evaluate",
     "evaluation_mode",
+    "evidence",
     "fixed_seed",
     "rewrite",
     "seeded",

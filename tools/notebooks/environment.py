@@ -5,6 +5,7 @@ import os
 KERNEL_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the order of a set is the same in every run
     "OMP_NUM_THREADS": "1",  # notebooks run side by side, and sums are added in one order
+    "INSIDE_LARGE_MODELS_STRICT": "1",  # an assertion under `with evidence():` that fails, rises
     "TQDM_DISABLE": "1",  # no progress bar in a stored output
 }
 

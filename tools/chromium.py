@@ -52,10 +52,10 @@ def find() -> Path | None:
 
 
 def _playwrights_own() -> Path | None:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = Path(playwright.chromium.executable_path)
+    """Asked in a process of its own: a playwright that already runs here would refuse a second one."""
+    ask = "from playwright.sync_api import sync_playwright as p\nwith p() as started: print(started.chromium.executable_path)"
+    told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    path = Path(told.stdout.strip())
     return path if path.is_file() else None
 
 

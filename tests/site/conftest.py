@@ -1,7 +1,6 @@
 """One server, one browser and four tabs (two widths, two modes) for all site checks."""
 
 import pytest
-from playwright.sync_api import sync_playwright
 from site_browser import VIEWS, chromium, page_names, served, site_folder, visitor
 
 
@@ -25,7 +24,7 @@ def site():
 @pytest.fixture(scope="session")
 def browser():
     """One Chromium for the whole run."""
-    with sync_playwright() as playwright, chromium(playwright) as started:
+    with chromium() as started:
         yield started
 
 

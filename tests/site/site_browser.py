@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import TimeoutError
+from playwright.sync_api import TimeoutError, sync_playwright
+
+from tools.chromium import ARGUMENTS, find, install
 
 ROOT = Path(__file__).parents[2]
 
@@ -132,15 +134,15 @@ class Visitor:
 
 
 @contextlib.contextmanager
-def chromium(playwright) -> Iterator:
-    """A fresh headless browser, with nothing of its own to say to the network."""
-    from tools.chromium import ARGUMENTS, find, install
-
-    browser = playwright.chromium.launch(executable_path=str(find() or install()), args=list(ARGUMENTS))
-    try:
-        yield browser
-    finally:
-        browser.close()
+def chromium() -> Iterator:
+    """A fresh headless browser, with nothing of its own to say to the network; installed first where there is none."""
+    path = find() or install()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(path), args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 def visitor(browser, address: str, view: View, **settings) -> Visitor:

@@ -5,7 +5,7 @@ import re
 
 import yaml
 from pybtex.database import parse_file
-from site_browser import ROOT
+from tiny_book import REPOSITORY as ROOT
 
 CITATION = re.compile(r"\{cite(?::\w+)?\}`([\w:,\s-]+)`")
 

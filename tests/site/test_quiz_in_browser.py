@@ -2,10 +2,10 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from tiny_book import QUESTION, REPOSITORY, Book, notebook
 
-from tools.chromium import ARGUMENTS, find, install
+pytestmark = pytest.mark.site
 
 ONE = QUESTION.replace("Objective 2", "Objective 1")
 TWO = """`````{admonition} Question 2
@@ -28,7 +28,7 @@ GOALS = "# Chapter\n\n## What you will be able to do\n\n1. Count\n"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
+def quiz_address(tmp_path_factory):
     """A chapter with two questions, rendered with the book's theme, style and script."""
     static = {"html_static_path": [str(REPOSITORY / "_static")], "html_css_files": ["custom.css", "chapter.css"]}
     made = Book(tmp_path_factory.mktemp("quiz"), ("quiz",), static)
@@ -38,23 +38,15 @@ def address(tmp_path_factory):
     return (built.folder / "chapters/code/x.html").as_uri()
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(find() or install()), args=list(ARGUMENTS))
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(chromium, address):
+def opened(browser, quiz_address):
     """A maker of pages: ``opened(java_script_enabled=False)``."""
     contexts = []
 
     def page(**settings) -> Page:
-        contexts.append(chromium.new_context(**settings))
+        contexts.append(browser.new_context(**settings))
         shown = contexts[-1].new_page()
-        shown.goto(address)
+        shown.goto(quiz_address)
         return shown
 
     yield page

@@ -20,10 +20,10 @@ def evidence() -> Iterator[None]:
     Where the environment says INSIDE_LARGE_MODELS_STRICT=1, as in the book's own kernels, a failing
     assertion rises. Elsewhere somebody has changed a setting to see what happens: one sentence says
     which assertion no longer holds, the rest of the block is left out, and the notebook goes on.
+    Every other error rises in all kernels: a NameError is no finding.
 
     Raises:
         AssertionError: in strict kernels, as it was.
-        Every other error, in all kernels: a NameError is no finding.
     """
     try:
         yield

@@ -6,23 +6,13 @@ from itertools import pairwise
 import pytest
 from bs4 import BeautifulSoup
 from chapter_source import read_book
+from history import versions
 from source_map import UNTREATED, Passage, disagreements, read_passages, read_untreated, treating
 from tiny_book import COMPLETE, REPOSITORY, notebook
 
 ONE = Passage("003-1", "003", "1", "Background.", ("chapters/code/a",))
 TWO = Passage("003-2", "003", "2", "Two chapters owe it.", ("chapters/code/a", "chapters/code/b"))
 TREATED = {"003-1": ["chapters/code/a"], "003-2": ["chapters/code/a", "chapters/code/b"]}
-
-
-def versions(root, name: str = UNTREATED) -> list[str]:
-    """Every text that a file has had, oldest first, the one in the working tree last."""
-
-    def git(*arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
-
-    # Where nothing is committed yet, git log fails and the working tree is the one version.
-    commits = git("log", "--topo-order", "--reverse", "--format=%H", "--diff-filter=AM", "--", name).stdout.split()
-    return [git("show", f"{commit}:{name}").stdout for commit in commits] + [(root / name).read_text()]
 
 
 def additions(texts: list[str]) -> list[set[str]]:
@@ -46,7 +36,7 @@ def test_the_list_of_passages_is_whole():
 
 
 def test_the_debts_have_only_ever_shrunk():
-    assert additions(versions(REPOSITORY)) == []
+    assert additions(versions(REPOSITORY, UNTREATED)) == []
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def chapter() -> nbformat.NotebookNode:
     """An executed chapter in canonical form."""
     cells = [
         new_markdown_cell("# A chapter"),
-        new_code_cell("import math", execution_count=1),
+        new_code_cell("import math", metadata={"tags": ["hide-input"]}, execution_count=1),
         new_code_cell("print('one')", execution_count=2, outputs=[new_output("stream", name="stdout", text="one\n")]),
         figure_cell(),
         new_code_cell(

@@ -14,7 +14,7 @@ from tools.notebooks import NotebookError, canonicalise
 from tools.notebooks.canonical import LARGEST_IMAGE, serialise
 
 text = st.text(alphabet="ab \n#é`", max_size=12)
-tags = st.lists(st.sampled_from(["solution", "check", "hide-input"]), unique=True, max_size=2)
+tags = st.lists(st.sampled_from(["solution", "check", "hide-input", "evidence"]), unique=True, max_size=2)
 metadata = st.fixed_dictionaries(
     {},
     optional={
@@ -123,15 +123,16 @@ def test_counts_are_positions_and_what_did_not_run_has_none():
     assert result.cells[2].outputs[0].execution_count == 3
 
 
-def test_only_solutions_are_hidden_in_jupyterlab():
+def test_what_the_book_folds_is_hidden_in_jupyterlab_too_and_nothing_else():
     hidden = {"source_hidden": True}
+    folded = ("solution", "hide-input", "hide-cell", "evidence")
     cells = [
-        new_code_cell("a", metadata={"tags": ["solution"]}),
+        *(new_code_cell(tag, metadata={"tags": [tag]}) for tag in folded),
         new_code_cell("b", metadata={"tags": ["starter"], "jupyter": hidden}),
         new_code_cell("c", metadata={"jupyter": hidden | {"outputs_hidden": True}}),
     ]
     found = [cell.metadata.get("jupyter") for cell in canonicalise(new_notebook(cells=cells)).cells]
-    assert found == [hidden, None, {"outputs_hidden": True}]
+    assert found == [hidden] * len(folded) + [None, {"outputs_hidden": True}]
 
 
 def test_the_description_is_copied_to_the_picture():

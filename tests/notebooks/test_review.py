@@ -45,6 +45,21 @@ def tagged(tag):
     return change
 
 
+def retagged(position, *tags):
+    def change(chapter):
+        chapter.cells[position].metadata["tags"] = list(tags)
+
+    return change
+
+
+def evidence(text, *tags):
+    def change(chapter):
+        chapter.cells[2].metadata["tags"] = list(tags)
+        chapter.cells[2].source = text
+
+    return change
+
+
 def source(position, text):
     def change(chapter):
         chapter.cells[position].source = text
@@ -71,6 +86,16 @@ def lost_figure(chapter):
         (source(2, "print('one');"), "code cell 2: ends with `;`"),
         (source(1, "import math\nx = 1"), "code cell 1: may only import"),
         (source(1, "import sys\nsys.path.insert(0, '..')"), "code cell 1: may only import"),
+        (retagged(1), "code cell 1: imports are folded; tag it `hide-input`"),
+        (evidence("with evidence():\n    assert True", "evidence"), "code cell 2: evidence is folded"),
+        (evidence("assert True", "evidence", "hide-cell"), "code cell 2: evidence asserts inside"),
+        (
+            evidence("with evidence():\n    1\nassert_close(1, 1)", "evidence", "hide-cell"),
+            "code cell 2: evidence asserts",
+        ),
+        (source(2, "assert True"), "1 assertions in visible cells"),
+        (source(2, "x = 1  # " + "x" * 68), "1 visible lines of code wider than 76 characters"),
+        (source(2, "\n\n".join(["x = 1"] * 248 + ["y = 1"])), "251 lines of visible code"),
         (lost_figure, "code cell 3: is declared a figure and shows none"),
     ],
 )
@@ -79,6 +104,20 @@ def test_a_deviation_is_found(tmp_path, chapter, change, finding):
     found = deviations(stored(tmp_path, chapter))
     assert len(found) == 1
     assert found[0].startswith(finding)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        evidence("with evidence():\n    assert True", "evidence", "hide-cell"),
+        evidence("assert True  # " + "x" * 80, "hide-input"),  # plumbing is folded
+        source(2, "\n\n".join(["x = 1"] * 247 + ["y = 1"])),  # blank lines do not count
+        source(5, "assert True"),  # a solution
+    ],
+)
+def test_what_is_folded_or_small_is_no_deviation(tmp_path, chapter, change):
+    change(chapter)
+    assert deviations(stored(tmp_path, chapter)) == []
 
 
 @pytest.mark.parametrize(

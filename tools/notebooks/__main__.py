@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from tools.notebooks.canonical import NotebookError
+from tools.notebooks.debts import measure, name_of, settle
 from tools.notebooks.execution import cores, execute
 from tools.notebooks.files import chapter_paths, read, replace_text, write
 from tools.notebooks.review import deviations
@@ -27,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _execute(options: argparse.Namespace) -> int:
-    failed = [run for run in execute(options.notebooks or chapter_paths(), workers=options.workers) if run.failure]
+    runs = execute(options.notebooks or chapter_paths(), workers=options.workers)
+    failed = [run for run in runs if run.failure]
+    settle({name_of(run.path): measure(read(run.path)) for run in runs if not run.failure})
     for run in failed:
         print(f"\n{run.path} failed and was left as it was\n{run.failure}", file=sys.stderr)
     return 1 if failed else 0

@@ -12,6 +12,8 @@ import re
 
 import nbformat
 
+from tools.chapter.kinds import FOLDED
+
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
 LARGEST_IMAGE = 60 * 1024  # bytes
@@ -90,7 +92,7 @@ def _canonicalise_metadata(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def _canonicalise_code(cell: nbformat.NotebookNode, position: int) -> list[str]:
-    if "solution" in cell.metadata.get("tags", []):
+    if FOLDED & set(cell.metadata.get("tags", [])):
         cell.metadata.setdefault("jupyter", nbformat.NotebookNode())["source_hidden"] = True
     elif "jupyter" in cell.metadata:
         cell.metadata.jupyter.pop("source_hidden", None)

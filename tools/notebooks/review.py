@@ -1,12 +1,13 @@
 """What a chapter's file must be before it is published: canonical, run to its end, free of traces, its numbers held."""
 
-import ast
 import re
 import sys
 from pathlib import Path
 
 import nbformat
 
+from tools.chapter.kinds import kind, only_imports
+from tools.notebooks import debts
 from tools.notebooks.canonical import NotebookError, canonicalise, serialise
 from tools.notebooks.files import ROOT, read
 from tools.notebooks.numbers import loose_numbers
@@ -32,15 +33,25 @@ def deviations(path: Path) -> list[str]:
         found.append(f"not run to its end; missing are code cells {', '.join(idle)}")
     for number, cell in enumerate(code, start=1):
         found += [f"code cell {number}: {finding}" for finding in _findings(cell)]
-    if code and not _only_imports(code[0].source):
+    if code and not only_imports(code[0].source):
         found.append("code cell 1: may only import and call use_book_style()")
-    return found + loose_numbers(notebook)
+    elif code and kind(code[0].metadata.get("tags", [])) != "plumbing":
+        found.append("code cell 1: imports are folded; tag it `hide-input`")
+    known = debts.findings(debts.name_of(path), debts.measure(notebook), debts.read_debts())
+    return found + known + loose_numbers(notebook)
 
 
 def _findings(cell: nbformat.NotebookNode) -> list[str]:
     found = []
     for tag in sorted(_UNCHECKED & set(cell.metadata.get("tags", []))):
         found.append(f"tag `{tag}` hides it from the tests")
+    if kind(cell.metadata.get("tags", [])) == "evidence":
+        if "hide-cell" not in cell.metadata.tags:
+            found.append("evidence is folded; tag it `hide-cell` too")
+        if debts.assertions(cell.source, outside_evidence=True):
+            found.append(
+                "evidence asserts inside `with evidence():`, so that a reader's changed setting does not stop there"
+            )
     for marker in _COMMENT_MARKER.findall(cell.source):
         found.append(f"comment `{marker}` is invisible to readers of the metadata; use a tag")
     if cell.source.rstrip().endswith(";"):
@@ -65,16 +76,3 @@ def _texts(cell: nbformat.NotebookNode) -> list[str]:
     for output in cell.outputs:
         texts += [value for mime, value in output.get("data", {}).items() if mime.startswith("text/")]
     return texts
-
-
-def _only_imports(source: str) -> bool:
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:
-        return False
-    return all(isinstance(node, ast.Import | ast.ImportFrom) or _is_style_call(node) for node in statements)
-
-
-def _is_style_call(node: ast.stmt) -> bool:
-    call = node.value if isinstance(node, ast.Expr) else None
-    return isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "use_book_style"

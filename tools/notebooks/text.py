@@ -8,6 +8,7 @@ import jupytext
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
+from tools.chapter.kinds import FOLDED
 from tools.notebooks.canonical import NotebookError, canonicalise
 
 FORMAT = "md:myst"
@@ -23,8 +24,8 @@ def export_text(notebook: nbformat.NotebookNode) -> str:
         "cell_metadata_filter": "all",
     }
     for cell in notebook.cells:
-        if "solution" in cell.metadata.get("tags", []) and "jupyter" in cell.metadata:
-            del cell.metadata["jupyter"]["source_hidden"]  # follows from the tag
+        if FOLDED & set(cell.metadata.get("tags", [])) and "jupyter" in cell.metadata:
+            del cell.metadata["jupyter"]["source_hidden"]  # follows from the tags
             if not cell.metadata["jupyter"]:
                 del cell.metadata["jupyter"]
     return jupytext.writes(notebook, fmt=FORMAT)

@@ -2,6 +2,7 @@
 
 from .evidence import evidence
 from .hooks import capture, evaluation_mode, rewrite
+from .records import Message, Piece, Span
 from .sampling import fixed_seed, seeded
 from .targets import target_score
 from .training import Evaluation, History, evaluate, train
@@ -9,6 +10,9 @@ from .training import Evaluation, History, evaluate, train
 __all__ = [
     "Evaluation",
     "History",
+    "Message",
+    "Piece",
+    "Span",
     "capture",
     "evaluate",
     "evaluation_mode",

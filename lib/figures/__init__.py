@@ -3,14 +3,11 @@
 from .attributions import describe_attributions, show_attributions
 from .curves import confusion_matrix, learning_curves
 from .images import show_images
-from .schedules import Message, Piece, Span, show_placement, show_schedule
+from .schedules import show_placement, show_schedule
 from .style import PALETTE, use_book_style
 
 __all__ = [
     "PALETTE",
-    "Message",
-    "Piece",
-    "Span",
     "confusion_matrix",
     "describe_attributions",
     "learning_curves",

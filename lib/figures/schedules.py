@@ -1,60 +1,19 @@
 """Who holds what, who does what when, and who sends what to whom, drawn from what the ranks of a run returned."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
+from lib.core import Message, Piece, Span
+
 from .style import PALETTE
 
-__all__ = ["Message", "Piece", "Span", "show_placement", "show_schedule"]
+__all__ = ["show_placement", "show_schedule"]
 
 # Kinds are told apart by colour and by hatching.
 _LOOKS = [(name, hatch) for name, hatch in zip(PALETTE.values(), ("", "///", "...", "\\\\\\", "xx", "--"), strict=True)]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The part of a matrix (or of a batch) that one rank holds.
-
-    ``shape`` is that of the whole, ``rows`` and ``columns`` are half-open ranges of what is held. ``group``
-    tells kinds of things apart in the picture, such as data from weights.
-    """
-
-    name: str
-    shape: tuple[int, int]
-    rows: tuple[int, int]
-    columns: tuple[int, int]
-    group: str = "weights"
-
-    @property
-    def share(self) -> float:
-        """Which part of the whole is held, between 0 and 1."""
-        (top, bottom), (left, right) = self.rows, self.columns
-        return (bottom - top) * (right - left) / (self.shape[0] * self.shape[1])
-
-
-@dataclass(frozen=True)
-class Span:
-    """Something that a rank did, from ``start`` to ``end`` seconds of one common clock."""
-
-    rank: int
-    start: float
-    end: float
-    label: str
-    kind: str = "forward"
-
-
-@dataclass(frozen=True)
-class Message:
-    """Something that a rank sent at ``sent`` and another had received at ``received``, in the same seconds."""
-
-    source: int
-    destination: int
-    sent: float
-    received: float
 
 
 def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figure:

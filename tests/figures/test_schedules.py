@@ -5,7 +5,8 @@ import re
 import pytest
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from lib.figures import Message, Piece, Span, show_placement, show_schedule
+from lib.core import Message, Piece, Span
+from lib.figures import show_placement, show_schedule
 
 
 def boxes(axis):

@@ -2,6 +2,7 @@
 
 PYTHON  ?= python3
 VENV    := .venv
+TORCH   :=
 READY   := $(VENV)/.ready
 BIN     := $(VENV)/bin
 BOOK    := _build/html/.built
@@ -11,15 +12,15 @@ SOURCES := $(shell find chapters lib reference tests _ext _extra _static _templa
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site lab course execute edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps lab course execute edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 $(READY): requirements.txt requirements-no-deps.txt constraints.txt pyproject.toml tools/set_up.py
 	@command -v $(PYTHON) >/dev/null || { echo "  Cannot set up the book: $(PYTHON) is not installed. Install Python 3.11 or newer, or name one: make book PYTHON=/path/to/python"; exit 1; }
-	@$(PYTHON) tools/set_up.py $(VENV)
+	@$(PYTHON) tools/set_up.py "$(VENV)" $(TORCH)
 	@touch $@
 
 book: $(BOOK)  ## render the book to _build/html, warnings as errors
@@ -29,11 +30,12 @@ book: $(BOOK)  ## render the book to _build/html, warnings as errors
 $(BOOK): $(READY) $(SOURCES)
 	@echo "== Rendering the book"
 	@rm -f $@
-	@$(BIN)/jupyter-book build . --all -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python -m tools.stage book $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
 	@touch $@
 
 test: lint unit notebooks site  ## everything that CI runs: lint, floors, unit tests, notebooks, book, site checks
 	@echo "== All of it passed"
+	@$(BIN)/python -m tools.stage
 
 lint: $(READY)  ## ruff and the floors of lib
 	@echo "== Lint and floors"
@@ -43,18 +45,21 @@ lint: $(READY)  ## ruff and the floors of lib
 
 unit: $(READY)  ## unit tests, with shapes in annotations enforced
 	@echo "== Unit tests"
-	@$(BIN)/python -m tools.offline $(BIN)/python -m pytest -n auto --dist worksteal tests --ignore tests/site
+	@$(BIN)/python -m tools.stage unit $(BIN)/python -m tools.offline $(BIN)/python -m pytest -n auto --dist worksteal tests --ignore tests/site --ignore tests/set_up
 
 notebooks: $(READY)  ## every notebook re-run with the network off; stored outputs must be reproduced
 	@echo "== Notebooks"
-	@$(BIN)/python -m tools.notebooks verify
+	@$(BIN)/python -m tools.stage notebooks $(BIN)/python -m tools.notebooks verify
 
 site: $(BOOK)  ## open every rendered page in headless Chromium
 	@echo "== Site checks"
-	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest tests/site
+	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m tools.stage site $(BIN)/python -m pytest -n auto --dist worksteal tests/site
+
+first-steps: $(READY)  ## the set-up itself, stopped at twenty moments and in odd places (minutes; part of CI)
+	@$(BIN)/python -m pytest tests/set_up
 
 lab: $(READY)  ## open JupyterLab on the chapters
-	@JUPYTER_CONFIG_DIR=$(CURDIR)/tools/lab $(BIN)/jupyter lab --custom-css chapters
+	@JUPYTER_CONFIG_DIR="$(CURDIR)/tools/lab" $(BIN)/jupyter lab --custom-css chapters
 
 course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course

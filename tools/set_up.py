@@ -41,10 +41,12 @@ def main(folder, torch):
         )
     require_own(folder)
     lock = take_turns(folder)
-    require_room(folder, torch or "cpu")
-    create(folder)
-    install(folder, root, torch)
-    lock.close()
+    try:
+        require_room(folder, torch or "cpu")
+        create(folder)
+        install(folder, root, torch)
+    finally:
+        lock.close()
 
 
 # The Python that runs this
@@ -307,10 +309,11 @@ def run(command):
             sys.stderr.write(told[-1])
             sys.stderr.flush()
         return process.wait(), "".join(told)
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        raise
+    finally:
+        if process.poll() is None:  # stopped by Ctrl-C
+            process.terminate()
+            process.wait()
+        process.stderr.close()
 
 
 if __name__ == "__main__":

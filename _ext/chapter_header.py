@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from chapter_source import Chapter, is_chapter, warn_about
+from chapter_warnings import warn_about
 from docutils import nodes
 from source_map import note, read_passages
 from sphinx import addnodes
 from sphinx.application import Sphinx
+
+from tools.chapter.model import Chapter, is_chapter
 
 # Key → what its value must be. `make execute` writes running_seconds, the author writes the rest.
 FIELDS = {

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chapter_source import Chapter, read_book, tokens
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from tools.chapter.markup import tokens
+from tools.chapter.model import Chapter, read_book
 
 logger = logging.getLogger(__name__)
 

@@ -8,95 +8,12 @@ words whether it is right and why. ``_static/quiz.js`` only counts first tries.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
-from chapter_source import Chapter, Directive, warn_about
+from chapter_warnings import warn_about
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-RIGHT, WRONG = "**Right.**", "**No.**"
-COUNTS = {"one": 1, "two": 2, "three": 3}
-_OBJECTIVE = re.compile(r"\*Objectives? (\d+(?:(?:, | and )\d+)*)\.\*")
-_CHOOSE = re.compile(r"\(Choose (\w+)\.\)")
-
-
-@dataclass(frozen=True)
-class Option:
-    """One answer on offer, and what the reader is told who chooses it."""
-
-    title: str
-    explanation: str
-
-    @property
-    def right(self) -> bool:
-        return self.explanation.startswith(RIGHT)
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question with its options; ``keys`` is how many of them it says are right."""
-
-    cell: int
-    title: str
-    text: str
-    options: tuple[Option, ...]
-
-    @property
-    def objectives(self) -> list[int]:
-        named = _OBJECTIVE.match(self.text)
-        return [int(number) for number in re.findall(r"\d+", named[1])] if named else []
-
-    @property
-    def keys(self) -> int:
-        said = _CHOOSE.search(self.text)
-        return COUNTS.get(said[1], 0) if said else 1
-
-
-def read_questions(notebook: Path, root: Path) -> list[Question]:
-    """The quiz of one chapter, as its notebook holds it."""
-    return questions(Chapter.read(notebook, root))
-
-
-def questions(chapter: Chapter) -> list[Question]:
-    """The quiz of a chapter, in reading order."""
-    return [
-        _question(block) for block in chapter.directives() if block.name == "admonition" and "quiz" in block.classes
-    ]
-
-
-def _question(block: Directive) -> Question:
-    options = tuple(Option(inner.argument, inner.body.strip()) for inner in block.inner() if inner.name == "dropdown")
-    return Question(block.cell, block.argument, block.body.strip(), options)
-
-
-def problems(chapter: Chapter) -> Iterator[str]:
-    """What is wrong with a chapter's quiz, one sentence for each fault."""
-    for question in questions(chapter):
-        where = f"cell {question.cell}, {question.title or 'a question without a title'}:"
-        if not question.objectives:
-            yield f"{where} must begin with its objective, as in *Objective 2.*"
-        for number in question.objectives:
-            if not 1 <= number <= chapter.objectives:
-                yield f"{where} names objective {number}; the chapter has {chapter.objectives}"
-        if question.text.count("{dropdown}") != len(question.options):
-            yield f"{where} holds a dropdown that cannot be read; between backtick fences a title must not contain a backtick"
-        if len(question.options) < 2:
-            yield f"{where} needs at least two options in dropdowns, got {len(question.options)}"
-        for index, option in enumerate(question.options):
-            letter = chr(ord("A") + index)
-            if not re.match(rf"{letter}\. \S", option.title):
-                yield f"{where} option {index + 1} must be titled {letter!r} and a dot, got {option.title!r}"
-            if not option.explanation.startswith((RIGHT, WRONG)):
-                yield f"{where} option {letter} must begin with {RIGHT} or {WRONG}"
-            elif len(option.explanation.removeprefix(RIGHT).removeprefix(WRONG).split()) < 3:
-                yield f"{where} option {letter} does not explain itself"
-        right = sum(option.right for option in question.options)
-        if right != question.keys:
-            yield f"{where} has {right} right options and asks for {question.keys}; say (Choose two.) where two are right"
+from tools.chapter.quiz import RIGHT, problems
 
 
 class quiz_question(nodes.General, nodes.Element):  # noqa: N801 - docutils names nodes in lower case

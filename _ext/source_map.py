@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from chapter_source import Chapter, read_book
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from tools.chapter.model import Chapter, read_book
 
 PASSAGES = "reference/source_passages.yml"
 UNTREATED = "reference/untreated_passages.txt"

@@ -12,6 +12,12 @@ book:
 
 # A chapter
 
+## What you will be able to do
+
+1. Double
+2. Add
+3. Quadruple
+
 ```{code-cell} ipython3
 import math
 ```

@@ -4,7 +4,7 @@ import copy
 
 import nbformat
 
-from tools.course.directives import find_directives
+from tools.chapter.markup import directives
 from tools.course.exercises import find_exercises
 from tools.notebooks import canonicalise
 
@@ -21,7 +21,7 @@ def student_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     kept = []
     for cell in edition.cells:
         if cell.cell_type == "markdown":
-            practising |= any(directive.name == "exercise" for directive in find_directives(cell.source))
+            practising |= any(directive.name == "exercise" for directive in directives(cell.source))
             cell.source, inside = _outside_solutions(cell.source, inside)
         elif inside:
             continue
@@ -37,12 +37,12 @@ def _outside_solutions(source: str, inside: bool) -> tuple[str, bool]:
     lines = source.split("\n")
     kept: list[str] = []
     place = 0
-    for directive in find_directives(source):
+    for directive in directives(source):
         if directive.name == "solution-start":
-            kept += lines[place : directive.first]
+            kept += lines[place : directive.lines.start]
             inside = True
         elif directive.name == "solution-end":
-            place = directive.last + 1
+            place = directive.lines.stop
             inside = False
     if not inside:
         kept += lines[place:]

@@ -25,7 +25,7 @@ import re
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
-from tools.notebooks.prose import cell_prose
+from tools.chapter.prose import cell_prose
 from tools.notebooks.quantities import Number, numbers, shown_values
 
 _NEAR = 2  # code cells on either side

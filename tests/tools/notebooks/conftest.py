@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebooks.pictures import figure_cell
+from pictures import figure_cell
 
 from tools.notebooks.canonical import canonicalise, serialise
 

@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import pytest
 from bs4 import BeautifulSoup
-from chapter_source import read_book
 from history import versions
 from source_map import UNTREATED, Passage, disagreements, read_passages, read_untreated, treating
 from tiny_book import COMPLETE, REPOSITORY, notebook
+
+from tools.chapter.model import read_book
 
 ONE = Passage("003-1", "003", "1", "Background.", ("chapters/code/a",))
 TWO = Passage("003-2", "003", "2", "Two chapters owe it.", ("chapters/code/a", "chapters/code/b"))

@@ -8,18 +8,12 @@ What a quiz offers as a wrong answer is not: nobody claims it. Its explanation i
 import re
 from collections.abc import Iterator
 
-import nbformat
-from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from myst_parser.config.main import MdParserConfig
-from myst_parser.parsers.mdit import create_md_parser
+
+from tools.chapter.markup import Directive, as_directive, outer_tokens
 
 LEFT_OUT = "▯"  # stands where code, a formula or a role stood
 
-_SYNTAX = {"amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"}
-_PARSER = create_md_parser(MdParserConfig(enable_extensions=_SYNTAX), RendererHTML)
-_DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)", re.DOTALL)
-_VERBATIM = re.compile(r"code(-\w+)?|sourcecode|literalinclude|include|raw|eval-rst|mermaid|bibliography|toctree")
 _WRONG_ANSWER = re.compile(r"\s*\*\*No\.\*\*")
 _MATHS = {"math_inline", "math_inline_double", "math_block", "math_block_label", "amsmath"}
 _NOTATION = re.compile(
@@ -34,11 +28,9 @@ _NOTATION = re.compile(
 )
 _IN_FORMULA = re.compile(r"(?<![\w.,])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.\d+|\d{2,})(?:\^\{?(-?\d+)\}?)?(\s*%)?")
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_YAML_OPTIONS = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-_COLON_OPTIONS = re.compile(r"\A(?:\s*:[\w-]+:.*\n?)+")
 
 
-def cell_prose(cell: nbformat.NotebookNode) -> Iterator[str]:
+def cell_prose(cell: dict) -> Iterator[str]:
     """The paragraphs, titles, items and table cells of a Markdown cell; the captions of a code cell."""
     if cell.cell_type == "markdown":
         yield from prose(cell.source)
@@ -51,28 +43,23 @@ def cell_prose(cell: nbformat.NotebookNode) -> Iterator[str]:
 
 def prose(source: str) -> Iterator[str]:
     """Every piece of running text in MyST source, in order."""
-    for token in _PARSER.parse(source):
+    for token in outer_tokens(source):
         if token.type == "inline":
             yield "".join(_plain(child) for child in token.children or [])
         elif token.type in _MATHS:
             yield _formula(token.content)
-        elif token.type in ("fence", "colon_fence"):
-            yield from _directive(token)
+        elif (directive := as_directive(token)) and not directive.verbatim:
+            yield from _directive(directive)
 
 
-def _directive(token: Token) -> Iterator[str]:
-    found = _DIRECTIVE.fullmatch(token.info.strip())
-    if found is None or _VERBATIM.fullmatch(found[1]):
+def _directive(directive: Directive) -> Iterator[str]:
+    if directive.name == "math":
+        yield _formula(directive.body)
         return
-    name, title = found.groups()
-    body = _COLON_OPTIONS.sub("", _YAML_OPTIONS.sub("", token.content))
-    if name == "math":
-        yield _formula(body)
-        return
-    is_a_label = " " not in title.strip()  # or a path
-    if not is_a_label and not (name == "dropdown" and _WRONG_ANSWER.match(body)):
-        yield from prose(title)
-    yield from prose(body)
+    is_a_label = " " not in directive.argument  # or a path
+    if not is_a_label and not (directive.name == "dropdown" and _WRONG_ANSWER.match(directive.body)):
+        yield from prose(directive.argument)
+    yield from prose(directive.body)
 
 
 def _plain(token: Token) -> str:

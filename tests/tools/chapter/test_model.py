@@ -1,7 +1,8 @@
 """The reader of a chapter's source sees what the author wrote."""
 
-from chapter_source import Chapter, is_chapter, read_book, tokens
 from tiny_book import code, notebook
+
+from tools.chapter.model import Chapter, is_chapter, read_book
 
 
 def chapter(*cells, **metadata) -> Chapter:
@@ -26,22 +27,24 @@ def test_objectives_are_counted_below_their_heading_only():
     assert read.title == "Title"
 
 
-def test_directives_are_read_with_both_kinds_of_options_and_fences():
-    read = chapter(
-        "```{exercise} Size ●○○\n:label: ex-size\n:class: a b\n\nBody\n```",
-        ":::{admonition} Hint\n---\nclass: dropdown\n---\nInside\n\n```{note}\nDeep\n```\n:::",
-    )
-    exercise, hint = read.directives()
-    assert (exercise.name, exercise.argument, exercise.body) == ("exercise", "Size ●○○", "\nBody\n")
-    assert exercise.options == {"label": "ex-size", "class": "a b"}
-    assert (hint.cell, hint.classes) == (2, ["dropdown"])
-    assert [inner.body for inner in hint.inner()] == ["Deep\n"]
+def test_sections_and_directives_know_their_cells():
+    read = chapter("# Title\n\n## Idea", code("# no heading"), "```{note} One\n```\n\n### Deep\n\n:::{tip}\n:::")
+    assert [(section.title, section.level, section.cell.number) for section in read.sections] == [
+        ("Title", 1, 1),
+        ("Idea", 2, 1),
+        ("Deep", 3, 3),
+    ]
+    assert [(cell.number, directive.name) for cell, directive in read.directives()] == [(3, "note"), (3, "tip")]
 
 
-def test_code_shown_as_an_example_is_no_part_of_the_chapter():
-    shown = "```{code-block} markdown\n$$\na\n$$ (eq-shown)\n```\n"
-    meant = "```{margin}\n$$\nb\n$$ (eq-meant)\n```\n"
-    assert [token.info for token in tokens(shown + meant) if token.type == "math_block_label"] == ["eq-meant"]
+def test_cells_say_what_they_are_there_for():
+    read = chapter("# T", code("1"), code("2", tags=("evidence", "hide-cell")), code("3", tags=("hide-input",)))
+    assert [(cell.kind, cell.is_code) for cell in read.cells] == [
+        ("markdown", False),
+        ("teaching", True),
+        ("evidence", True),
+        ("plumbing", True),
+    ]
 
 
 def test_a_markdown_page_may_carry_metadata_too(tmp_path):

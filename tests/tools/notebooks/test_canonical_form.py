@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, new_raw_cell
-from notebooks.pictures import figure_cell
+from pictures import figure_cell
 
 from tools.notebooks import NotebookError, canonicalise
 from tools.notebooks.canonical import LARGEST_IMAGE, serialise

@@ -2,12 +2,12 @@
 
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from notebooks.pictures import figure_cell
+from pictures import figure_cell
 
+from tools.chapter.prose import prose
 from tools.notebooks import deviations
 from tools.notebooks.canonical import canonicalise, serialise
 from tools.notebooks.numbers import loose_numbers
-from tools.notebooks.prose import prose
 from tools.notebooks.quantities import numbers
 
 

@@ -3,8 +3,9 @@
 import pytest
 from bs4 import BeautifulSoup
 from chapter_header import FIELDS, problems
-from chapter_source import is_chapter, read_book
 from tiny_book import COMPLETE, REPOSITORY, notebook
+
+from tools.chapter.model import is_chapter, read_book
 
 PASSAGES = (
     '"003":\n  - {id: 003-3.1.1, section: "3.1.1", says: The convolution formula., chapters: [chapters/code/x]}\n'

@@ -9,7 +9,7 @@ from .lenet import LeNet5
 from .normalization import LayerNorm, layer_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
 from .softmax import cross_entropy, log_softmax, softmax
-from .transformer import MLP, Block, Transformer
+from .transformer import MLP, Block, Transformer, TransformerConfig
 
 __all__ = [
     "MLP",
@@ -25,6 +25,7 @@ __all__ = [
     "MultiHeadAttention",
     "ReLU",
     "Transformer",
+    "TransformerConfig",
     "attention",
     "avg_pool2d",
     "conv1d",

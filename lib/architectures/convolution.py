@@ -1,7 +1,5 @@
 """Convolution as neural networks compute it: cross-correlation with many channels."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from lib.core.validation import (
 )
 
 from .im2col import BlockedIm2col
+from .initialization import uniform_by_fan_in
 from .windows import Pair, Window, check_fits
 
 __all__ = ["Conv1d", "Conv2d", "conv1d", "conv2d", "conv2d_formula", "conv_output_size"]
@@ -175,11 +174,8 @@ class _Convolution(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias from U(−1/√fan_in, 1/√fan_in) in torch's order, so that one seed gives one layer."""
-        bound = 1 / math.sqrt(self.weight[0].numel())
-        nn.init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            nn.init.uniform_(self.bias, -bound, bound)
+        """Draw weight and bias anew, in torch\'s order."""
+        uniform_by_fan_in(self.weight, self.bias)
 
     def forward(self, x: Float[Tensor, "batch in_channels *space"]) -> Float[Tensor, "batch out_channels *out_space"]:
         check_rank("x", x, self._axes)

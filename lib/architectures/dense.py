@@ -1,12 +1,12 @@
 """The dense (fully connected) layer: every output listens to every input."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.validation import check_floating, check_not_empty, check_positive_int, check_rank, check_same_dtype
+
+from .initialization import uniform_by_fan_in
 
 __all__ = ["Linear", "linear"]
 
@@ -60,11 +60,8 @@ class Linear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weight and bias anew."""
-        bound = 1 / math.sqrt(self.weight.shape[1])
-        nn.init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            nn.init.uniform_(self.bias, -bound, bound)
+        """Draw weight and bias anew, in torch\'s order."""
+        uniform_by_fan_in(self.weight, self.bias)
 
     def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
         return linear(x, self.weight, self.bias)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.core.validation import check_floating, check_not_empty, check_rank, check_same_length
+from lib.core.validation import check_floating, check_indices, check_not_empty, check_rank, check_same_length
 
 __all__ = ["cross_entropy", "log_softmax", "softmax"]
 
@@ -56,14 +56,8 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, 
     check_rank("logits", logits, "batch classes")
     check_rank("labels", labels, "batch")
     check_same_length(logits=logits, labels=labels)
-    if labels.dtype != torch.int64:
-        raise TypeError(f"labels must be class numbers of dtype torch.int64, got {labels.dtype}")
+    check_indices("labels", labels, logits.shape[1], "one for each column of the logits")
     log_probabilities = log_softmax(logits)
-    outside = labels[(labels < 0) | (labels >= logits.shape[1])]
-    if len(outside):
-        raise ValueError(
-            f"labels must lie in 0 … {logits.shape[1] - 1}, one for each column of the logits, got {outside[0].item()}"
-        )
     return -log_probabilities.gather(1, labels[:, None]).mean()
 
 

@@ -1,17 +1,18 @@
 """A small Transformer: attention moves between positions, an MLP works on each, residuals carry the sum."""
 
-import torch
+from dataclasses import dataclass
+
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from lib.core.validation import check_not_empty, check_positive_int, check_rank
+from lib.core.validation import check_divisible, check_indices, check_not_empty, check_positive_int, check_rank
 
 from .activations import gelu
 from .attention import MultiHeadAttention
 from .dense import Linear
 from .normalization import LayerNorm
 
-__all__ = ["MLP", "Block", "Transformer"]
+__all__ = ["MLP", "Block", "Transformer", "TransformerConfig"]
 
 
 class MLP(nn.Module):
@@ -60,40 +61,52 @@ class Block(nn.Module):
         return x + self.mlp(self.mlp_norm(x))
 
 
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of a Transformer: how many layers, features, heads, tokens, positions. ``mlp_width`` is 4 × ``width`` unless given.
+
+    Raises:
+        TypeError: sizes that are not ints.
+        ValueError: sizes below 1, a width that the heads do not divide, an eps that is not positive.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    vocabulary: int
+    context: int
+    mlp_width: int | None = None
+    causal: bool = True
+    eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.mlp_width is None:
+            object.__setattr__(self, "mlp_width", 4 * self.width)
+        for name in ("layers", "width", "heads", "vocabulary", "context", "mlp_width"):
+            check_positive_int(name, getattr(self, name))
+        check_divisible("width", self.width, "heads", self.heads)
+
+
 class Transformer(nn.Module):
     """Tokens in, logits for the next token out: embedding, learned positions, pre-norm blocks, a norm, a head.
 
-    This is the form of GPT. Position t sees tokens 0 … t; ``causal=False`` lets all see all. Weights start
-    normal with standard deviation 0.02, biases at 0 (Radford et al. 2018, section 4.1). ``mlp_width`` is
-    4 × ``width`` unless given.
+    This is the form of GPT. Position t sees tokens 0 … t; with ``causal=False`` all see all. Weights start
+    normal with standard deviation 0.02, biases at 0 (Radford et al. 2018, section 4.1).
 
     Raises:
-        TypeError: sizes that are not ints, tokens that are not int64.
-        ValueError: sizes below 1, a width that the heads do not divide, more than ``context`` tokens, none,
-            or a token outside the vocabulary.
+        TypeError: tokens that are not int64.
+        ValueError: more than ``context`` tokens, none, or a token outside the vocabulary.
     """
 
-    def __init__(
-        self,
-        layers: int,
-        width: int,
-        heads: int,
-        *,
-        vocabulary: int,
-        context: int,
-        mlp_width: int | None = None,
-        causal: bool = True,
-    ) -> None:
+    def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        for name, value in {"layers": layers, "width": width, "vocabulary": vocabulary, "context": context}.items():
-            check_positive_int(name, value)
-        mlp_width = 4 * width if mlp_width is None else mlp_width
-        self.vocabulary, self.context, self.causal = vocabulary, context, causal
-        self.embedding = nn.Embedding(vocabulary, width)
-        self.positions = nn.Embedding(context, width)
-        self.blocks = nn.ModuleList(Block(width, heads, mlp_width) for _ in range(layers))
-        self.norm = LayerNorm(width)
-        self.head = Linear(width, vocabulary)
+        self.config = config
+        c = config
+        self.embedding = nn.Embedding(c.vocabulary, c.width)
+        self.positions = nn.Embedding(c.context, c.width)
+        self.blocks = nn.ModuleList(Block(c.width, c.heads, c.mlp_width, eps=c.eps) for _ in range(c.layers))
+        self.norm = LayerNorm(c.width, c.eps)
+        self.head = Linear(c.width, c.vocabulary)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -108,16 +121,12 @@ class Transformer(nn.Module):
         self._check(tokens)
         x = self.embedding(tokens) + self.positions.weight[: tokens.shape[1]]
         for block in self.blocks:
-            x = block(x, causal=self.causal)
+            x = block(x, causal=self.config.causal)
         return self.head(self.norm(x))
 
     def _check(self, tokens: Tensor) -> None:
         check_rank("tokens", tokens, "batch time")
-        if tokens.dtype != torch.int64:
-            raise TypeError(f"tokens must have dtype torch.int64, got {tokens.dtype}")
         check_not_empty("tokens", tokens)
-        if tokens.shape[1] > self.context:
-            raise ValueError(f"tokens must be at most {self.context} long, the context, got {tokens.shape[1]}")
-        outside = tokens[(tokens < 0) | (tokens >= self.vocabulary)]
-        if len(outside):
-            raise ValueError(f"tokens must lie in 0 … {self.vocabulary - 1}, the vocabulary, got {outside[0].item()}")
+        if tokens.shape[1] > self.config.context:
+            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {tokens.shape[1]}")
+        check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")

@@ -1,9 +1,10 @@
-"""The ground floor: checks, seeds, targets, hooks, the training loop."""
+"""The ground floor: checks, seeds, targets, hooks, surgery, the training loop."""
 
 from .evidence import evidence
 from .hooks import capture, evaluation_mode, rewrite
 from .records import Message, Piece, Span
 from .sampling import fixed_seed, seeded
+from .surgery import replaced
 from .targets import target_score
 from .training import Evaluation, History, evaluate, train
 
@@ -18,6 +19,7 @@ __all__ = [
     "evaluation_mode",
     "evidence",
     "fixed_seed",
+    "replaced",
     "rewrite",
     "seeded",
     "target_score",

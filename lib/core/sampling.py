@@ -1,13 +1,15 @@
 """Random numbers that repeat, without touching anybody else's."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from .validation import check_non_negative_int
 
-__all__ = ["fixed_seed", "seeded"]
+__all__ = ["fixed_seed", "seeded", "shuffled", "stratified_split"]
 
 
 def seeded(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
@@ -34,3 +36,28 @@ def fixed_seed(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+def shuffled(rows: Int64[Tensor, " rows"], generator: torch.Generator) -> Int64[Tensor, " rows"]:
+    """Return the same row numbers in random order."""
+    return rows[torch.randperm(len(rows), generator=generator)]
+
+
+def stratified_split(
+    labels: Int64[Tensor, " examples"], sizes: Callable[[int], Sequence[int]], *, generator: torch.Generator
+) -> list[Int64[Tensor, " rows"]]:
+    """Divide row numbers into parts at random, class by class; a class of n rows gives ``sizes(n)`` to the parts.
+
+    Within a part the classes follow one another; :func:`shuffled` mixes them.
+
+    Raises:
+        ValueError: sizes that do not add up to the rows of a class.
+    """
+    by_class = []
+    for label in labels.unique():
+        rows = shuffled((labels == label).nonzero().squeeze(1), generator)
+        parts = list(sizes(len(rows)))
+        if sum(parts) != len(rows) or min(parts) < 0:
+            raise ValueError(f"the parts must add up to the {len(rows)} rows of class {label.item()}, got {parts}")
+        by_class.append(rows.split(parts))
+    return [torch.cat(part) for part in zip(*by_class, strict=True)]

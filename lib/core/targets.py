@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from .validation import check_finite, check_rank
+from .validation import check_finite, check_indices, check_rank
 
 __all__ = ["target_classes", "target_score"]
 
@@ -48,10 +48,7 @@ def target_score(
         raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")
     classes = outputs.shape[1]
     target = target_classes(target, len(outputs), outputs.device)
-    low, high = (int(extreme) for extreme in target.aminmax())
-    if low < 0 or high >= classes:
-        wrong = low if low < 0 else high
-        raise ValueError(f"target must be between 0 and {classes - 1} for {classes} classes, got {wrong}")
+    check_indices("target", target, classes, f"the {classes} classes")
     scores = outputs.gather(1, target[:, None]).squeeze(1)
     check_finite("the explained score", scores)
     return scores

@@ -10,12 +10,14 @@ __all__ = [
     "check_divisible",
     "check_finite",
     "check_floating",
+    "check_indices",
     "check_non_negative_int",
     "check_not_empty",
     "check_positive_int",
     "check_rank",
     "check_same_dtype",
     "check_same_length",
+    "values_can_be_read",
 ]
 
 
@@ -68,6 +70,35 @@ def check_not_empty(name: str, tensor: Tensor) -> None:
     """
     if tensor.numel() == 0:
         raise ValueError(f"{name} must hold at least one element, got shape {tuple(tensor.shape)}")
+
+
+def check_indices(name: str, indices: Tensor, size: int, of: str, *, ignored: int | None = None) -> None:
+    """Require whole numbers from 0 to ``size − 1``, which number ``of``, e.g. ``"the classes"``; ``ignored`` is let pass.
+
+    Raises:
+        TypeError: not a tensor of int64.
+        ValueError: a number outside; the first one is named.
+    """
+    if not isinstance(indices, Tensor) or indices.dtype != torch.int64:
+        received = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
+        raise TypeError(f"{name} must be a tensor of indices of dtype torch.int64, got {received}")
+    if not values_can_be_read(indices):
+        return
+    outside = (indices < 0) | (indices >= size)
+    if ignored is not None:
+        outside &= indices != ignored
+    if outside.any():
+        raise ValueError(f"{name} must lie in 0 … {size - 1}, {of}, got {indices[outside][0].item()}")
+
+
+def values_can_be_read(tensor: Tensor) -> bool:
+    """Whether a check may look at the numbers: not on the meta device, under ``torch.func``, or while a graph is traced."""
+    return not (
+        tensor.is_meta
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+    )
 
 
 def check_positive_int(name: str, value: int) -> None:

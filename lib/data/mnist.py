@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.core.sampling import seeded
+from lib.core.sampling import seeded, shuffled, stratified_split
 
 __all__ = ["Mnist", "load_mnist"]
 
@@ -35,18 +35,11 @@ def load_mnist() -> Mnist:
     returns fresh tensors; changing them changes nobody else's. Source: LeCun et al. 1998, §III-A.
     """
     images, labels = _read()
-    chosen: dict[str, list[Tensor]] = {name: [] for name in PER_CLASS}
     generator = seeded(0)
-    for digit in range(10):
-        rows = (labels == digit).nonzero().squeeze(1)
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        for name, part in zip(PER_CLASS, rows.split(list(PER_CLASS.values())), strict=True):
-            chosen[name].append(part)
+    parts = stratified_split(labels, lambda _: PER_CLASS.values(), generator=generator)
     tensors = {}
-    for name, parts in chosen.items():
-        rows = torch.cat(parts)
-        # Mixed, so that a prefix of the set holds all classes.
-        rows = rows[torch.randperm(len(rows), generator=generator)]
+    for name, part in zip(PER_CLASS, parts, strict=True):
+        rows = shuffled(part, generator)  # so that a prefix of the set holds all classes
         tensors[f"{name}_images"], tensors[f"{name}_labels"] = images[rows], labels[rows]
     return Mnist(**tensors)
 

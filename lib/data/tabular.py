@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.core.sampling import seeded
+from lib.core.sampling import seeded, shuffled, stratified_split
 
 __all__ = ["BreastCancer", "load_breast_cancer"]
 
@@ -41,16 +41,12 @@ def load_breast_cancer() -> BreastCancer:
     """
     inputs, labels, names = _read()
     generator = seeded(0)
-    train_parts, test_parts = [], []
-    for label in (0, 1):
-        rows = (labels == label).nonzero().squeeze(1)
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        held_out = len(rows) // 3 + (len(rows) % 3 == 2)  # a third, rounded: 119 of 357, 71 of 212
-        test_parts.append(rows[:held_out])
-        train_parts.append(rows[held_out:])
-    train, test = (torch.cat(parts) for parts in (train_parts, test_parts))
-    # Mixed, so that a prefix of the set holds both classes.
-    train, test = (rows[torch.randperm(len(rows), generator=generator)] for rows in (train, test))
+    test, train = stratified_split(
+        labels, lambda count: (round(count / 3), count - round(count / 3)), generator=generator
+    )
+    train, test = (
+        shuffled(rows, generator) for rows in (train, test)
+    )  # so that a prefix of the set holds both classes
     return BreastCancer(inputs[train], labels[train], inputs[test], labels[test], names)
 
 

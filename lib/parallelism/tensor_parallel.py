@@ -12,7 +12,7 @@ import torch.distributed as dist
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lib.architectures import MLP, Block, LayerNorm, Linear, MultiHeadAttention, Transformer, linear
+from lib.architectures import MLP, Block, LayerNorm, Linear, MultiHeadAttention, Transformer, TransformerConfig, linear
 from lib.core.validation import check_divisible, check_positive_int
 
 from .agreement import place_in_group
@@ -185,9 +185,7 @@ class TensorParallelTransformer(Transformer):
         causal: bool = True,
         group: Group = None,
     ) -> None:
-        super().__init__(
-            layers, width, heads, vocabulary=vocabulary, context=context, mlp_width=mlp_width, causal=causal
-        )
+        super().__init__(TransformerConfig(layers, width, heads, vocabulary, context, mlp_width, causal))
         whole = self.state_dict()
         mlp_width = len(self.blocks[0].mlp.up.weight)
         self.embedding = VocabularyParallelEmbedding(vocabulary, width, group=group)

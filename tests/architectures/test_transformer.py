@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from lib.architectures import MLP, Block, Transformer
+from lib.architectures import MLP, Block, Transformer, TransformerConfig
 from lib.core import fixed_seed, seeded
 
 
@@ -91,7 +91,7 @@ def test_the_mlp_works_on_each_position_by_itself():
 
 
 def test_the_stack_is_torchs_layers_one_after_the_other():
-    model = shake(Transformer(3, 12, 3, vocabulary=11, context=8, mlp_width=20).double())
+    model = shake(Transformer(TransformerConfig(3, 12, 3, vocabulary=11, context=8, mlp_width=20)).double())
     text = tokens(2, 6)
     x = model.embedding.weight[text] + model.positions.weight[:6]
     for block in model.blocks:
@@ -101,7 +101,7 @@ def test_the_stack_is_torchs_layers_one_after_the_other():
 
 
 def test_later_tokens_change_nothing_before_them_and_every_token_counts_from_its_place_on():
-    model = shake(Transformer(2, 8, 2, vocabulary=11, context=7).double())
+    model = shake(Transformer(TransformerConfig(2, 8, 2, vocabulary=11, context=7)).double())
     text = tokens(1, 7)
     logits = model(text)
     for moment in range(7):
@@ -113,7 +113,7 @@ def test_later_tokens_change_nothing_before_them_and_every_token_counts_from_its
 
 
 def test_without_the_causal_mask_all_see_all_and_only_positions_tell_the_order():
-    model = shake(Transformer(2, 8, 2, vocabulary=11, context=5, causal=False).double())
+    model = shake(Transformer(TransformerConfig(2, 8, 2, vocabulary=11, context=5, causal=False)).double())
     text = tokens(1, 5)
     other = text.clone()
     other[0, 4] = (text[0, 4] + 1) % 11
@@ -126,7 +126,7 @@ def test_without_the_causal_mask_all_see_all_and_only_positions_tell_the_order()
 
 def test_parameters_are_counted_and_start_as_in_gpt():
     with fixed_seed(0):
-        model = Transformer(2, 16, 4, vocabulary=50, context=9)
+        model = Transformer(TransformerConfig(2, 16, 4, vocabulary=50, context=9))
     # A block: 4 maps 16 → 16 with bias, up and down of 4·16, two norms of 2·16.
     block = 4 * (16 * 16 + 16) + (16 * 64 + 64) + (64 * 16 + 16) + 2 * 32
     assert sum(p.numel() for p in model.parameters()) == 50 * 16 + 9 * 16 + 2 * block + 32 + (16 * 50 + 50)
@@ -142,7 +142,7 @@ def test_parameters_are_counted_and_start_as_in_gpt():
 def test_a_stack_learns_to_copy_the_token_before():
     """Only attention can do it: what is asked for at a position stands at another one."""
     with fixed_seed(0):
-        model = Transformer(1, 16, 2, vocabulary=5, context=8)
+        model = Transformer(TransformerConfig(1, 16, 2, vocabulary=5, context=8))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for step in range(120):
         text = tokens(32, 8, vocabulary=5, seed=step)

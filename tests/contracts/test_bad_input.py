@@ -17,6 +17,7 @@ from lib.architectures import (
     MaxPool2d,
     MultiHeadAttention,
     Transformer,
+    TransformerConfig,
     attention,
     avg_pool2d,
     conv1d,
@@ -46,7 +47,7 @@ HEADS = torch.zeros(2, 3, 4, 8)  # batch heads time features
 
 def stack(**changes):
     sizes = {"layers": 2, "width": 8, "heads": 2, "vocabulary": 5, "context": 4}
-    return Transformer(**sizes | changes)
+    return Transformer(TransformerConfig(**sizes | changes))
 
 
 CONVOLUTIONS = [
@@ -164,7 +165,7 @@ OTHERS = {
         (lambda: cross_entropy(LOGITS[:2], LABELS), ValueError, "logits and labels must have the same length, got logits 2, labels 3"),
         (lambda: cross_entropy(LOGITS[:0], LABELS[:0]), ValueError, "logits must hold at least one element, got shape (0, 5)"),
         (lambda: cross_entropy(LOGITS.long(), LABELS), TypeError, "logits must be floating point, got torch.int64"),
-        (lambda: cross_entropy(LOGITS, LABELS.int()), TypeError, "labels must be class numbers of dtype torch.int64, got torch.int32"),
+        (lambda: cross_entropy(LOGITS, LABELS.int()), TypeError, "labels must be a tensor of indices of dtype torch.int64, got torch.int32"),
         (lambda: cross_entropy(LOGITS, LABELS + 1), ValueError, "labels must lie in 0 … 4, one for each column of the logits, got 5"),
         (lambda: cross_entropy(LOGITS, LABELS - 1), ValueError, "labels must lie in 0 … 4, one for each column of the logits, got -1"),
     ],
@@ -210,7 +211,7 @@ OTHERS = {
         (lambda: stack(vocabulary=0), ValueError, "vocabulary must be at least 1, got 0"),
         (lambda: stack(mlp_width=0), ValueError, "mlp_width must be at least 1, got 0"),
         (lambda: stack()(LABELS), ValueError, "tokens must have 2 axes (batch, time), got 1"),
-        (lambda: stack()(torch.zeros(2, 3)), TypeError, "tokens must have dtype torch.int64, got torch.float32"),
+        (lambda: stack()(torch.zeros(2, 3)), TypeError, "tokens must be a tensor of indices of dtype torch.int64, got torch.float32"),
         (lambda: stack()(torch.zeros(2, 0).long()), ValueError, "tokens must hold at least one element, got shape (2, 0)"),
         (lambda: stack()(torch.zeros(1, 5).long()), ValueError, "tokens must be at most 4 long, the context, got 5"),
         (lambda: stack()(torch.tensor([[0, 5]])), ValueError, "tokens must lie in 0 … 4, the vocabulary, got 5"),

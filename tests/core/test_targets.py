@@ -34,9 +34,9 @@ def test_classes_that_are_not_explained_may_be_ruled_out():
 @pytest.mark.parametrize(
     ("outputs", "target", "error", "message"),
     [
-        (OUTPUTS, 3, ValueError, "target must be between 0 and 2 for 3 classes, got 3"),
-        (OUTPUTS, -1, ValueError, "target must be between 0 and 2 for 3 classes, got -1"),
-        (OUTPUTS, torch.tensor([0, 7]), ValueError, "target must be between 0 and 2 for 3 classes, got 7"),
+        (OUTPUTS, 3, ValueError, "target must lie in 0 … 2, the 3 classes, got 3"),
+        (OUTPUTS, -1, ValueError, "target must lie in 0 … 2, the 3 classes, got -1"),
+        (OUTPUTS, torch.tensor([0, 7]), ValueError, "target must lie in 0 … 2, the 3 classes, got 7"),
         (OUTPUTS, True, TypeError, "target must be an int or a tensor of class indices, got bool True"),
         (OUTPUTS, 1.0, TypeError, "target must be an int or a tensor of class indices, got float 1.0"),
         (OUTPUTS, None, TypeError, "target must be an int or a tensor of class indices, got NoneType None"),

@@ -27,6 +27,30 @@ GOOD = torch.zeros(2, 3)
             r"x must hold at least one element, got shape \(0, 3\)",
         ),
         (
+            validation.check_indices,
+            ("labels", GOOD, 3, "the classes"),
+            TypeError,
+            r"labels must be a tensor of indices of dtype torch.int64, got torch.float32",
+        ),
+        (
+            validation.check_indices,
+            ("labels", [0], 3, "the classes"),
+            TypeError,
+            "labels must be a tensor of indices of dtype torch.int64, got list",
+        ),
+        (
+            validation.check_indices,
+            ("labels", torch.tensor([0, 3, -1]), 3, "the classes"),
+            ValueError,
+            "labels must lie in 0 … 2, the classes, got 3",
+        ),
+        (
+            validation.check_indices,
+            ("labels", torch.tensor([[0], [-1]]), 3, "the classes"),
+            ValueError,
+            "labels must lie in 0 … 2, the classes, got -1",
+        ),
+        (
             validation.check_finite,
             ("x", torch.tensor([[1.0, -torch.inf], [torch.nan, torch.inf]])),
             ValueError,
@@ -64,3 +88,19 @@ def test_numbers_of_two_precisions_are_named():
     with pytest.raises(TypeError, match=r"x .*float32.* y .*float64|x and y"):
         validation.check_same_dtype(x=GOOD, y=GOOD.double())
     validation.check_same_dtype(x=GOOD, y=GOOD + 1)
+
+
+def test_an_ignored_index_passes_and_only_that_one():
+    validation.check_indices("labels", torch.tensor([0, 2, -100]), 3, "the classes", ignored=-100)
+    with pytest.raises(ValueError, match="labels must lie in 0 … 2, the classes, got -99"):
+        validation.check_indices("labels", torch.tensor([-100, -99]), 3, "the classes", ignored=-100)
+
+
+def test_numbers_that_cannot_be_read_are_not_asked_for():
+    def of_one(label):
+        validation.check_indices("labels", label, 3, "the classes")
+        return label + 1
+
+    labels = torch.tensor([0, 7])
+    assert torch.equal(torch.func.vmap(of_one)(labels), labels + 1)
+    validation.check_indices("labels", labels.to("meta"), 3, "the classes")

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lib.architectures import MLP, Block, Linear, MultiHeadAttention, Transformer, cross_entropy
+from lib.architectures import MLP, Block, Linear, MultiHeadAttention, Transformer, TransformerConfig, cross_entropy
 from lib.core import fixed_seed, seeded
 from lib.parallelism import (
     ColumnParallelLinear,
@@ -216,7 +216,7 @@ def train_on_ranks(state):
 
 def train_with_dtensor(state):
     """The same, by torch.distributed.tensor.parallel."""
-    model = Transformer(**SIZES).double()
+    model = Transformer(TransformerConfig(**SIZES)).double()
     model.load_state_dict(state)
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     plan = {
@@ -258,12 +258,12 @@ def by_ours_and_by_torchs(state):
 @pytest.fixture(scope="module")
 def start():
     with fixed_seed(1):
-        return shaken(Transformer(**SIZES)).state_dict()
+        return shaken(Transformer(TransformerConfig(**SIZES))).state_dict()
 
 
 @pytest.fixture(scope="module")
 def one(start):
-    model = Transformer(**SIZES).double()
+    model = Transformer(TransformerConfig(**SIZES)).double()
     model.load_state_dict(start)
     answer = trained(model, cross_entropy)
     gradients = {name: parameter.grad for name, parameter in answer["model"].named_parameters()}

@@ -1,9 +1,11 @@
 """Look inside a model while it runs, step in if need be, and leave no trace."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 __all__ = ["capture", "evaluation_mode", "module_mode", "rewrite"]
 
@@ -45,7 +47,8 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module to have layers by name, got {type(model).__name__}")
-    modules = {name: module for name, module in model.named_modules() if name}
+    # A layer that stands in the model twice answers to both names.
+    modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     unknown = [name for name in changes if name not in modules]
     if unknown or not changes:
         raise ValueError(f"layers must name modules of the model, got {list(changes)}; it has {list(modules)}")
@@ -66,27 +69,49 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
 @contextmanager
 def module_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """Set train or eval mode inside the block, then give every submodule its own mode back."""
-    before = {module: module.training for module in model.modules()}
+    before = {}
     try:
-        # Assigning to a module's attribute is slow, and most models that are explained are in evaluation mode already.
-        if any(was_training != training for was_training in before.values()):
-            model.train(training)
+        _set_modes(model, training, before)
         yield
     finally:
-        for module, was_training in before.items():
-            if module.training != was_training:
-                module.training = was_training
+        _restore(before)
 
 
 @contextmanager
 def evaluation_mode(model: Callable) -> Iterator[None]:
-    """Evaluation mode inside the block, for a module or a method of one.
+    """Evaluation mode inside the block, for a module, a method of one, or whatever modules another callable runs.
 
-    Any other callable has no mode of its own and is left alone.
+    A lambda, a partial or an object that holds modules does not say which: each module that this thread calls
+    inside the block is switched, with all that it holds, just before it runs. (What runs only as
+    ``module.forward(x)``, without its hooks, is not seen.) Afterwards every module has its own mode again.
     """
-    module = getattr(model, "__self__", model)
-    if not isinstance(module, nn.Module):
-        yield
+    module, before, thread = getattr(model, "__self__", model), {}, threading.get_ident()
+    if isinstance(module, nn.Module):
+        with module_mode(module, training=False):
+            yield
         return
-    with module_mode(module, training=False):
+
+    def switch(module: nn.Module, _inputs) -> None:
+        if threading.get_ident() == thread:
+            _set_modes(module, False, before)
+
+    handle = register_module_forward_pre_hook(switch)
+    try:
         yield
+    finally:
+        handle.remove()
+        _restore(before)
+
+
+def _set_modes(model: nn.Module, training: bool, before: dict[nn.Module, bool]) -> None:
+    """Give every module of ``model`` one mode, and note the mode of each that had another."""
+    # Flag by flag: an exported program refuses train() and eval(), and most models are in the right mode already.
+    for module in model.modules():
+        if module.training != training:
+            before.setdefault(module, module.training)
+            module.training = training
+
+
+def _restore(before: dict[nn.Module, bool]) -> None:
+    for module, was_training in before.items():
+        module.training = was_training

@@ -1,37 +1,42 @@
 """Which number of a model's output is explained, attacked or probed."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
 from .validation import check_finite, check_indices, check_rank
 
-__all__ = ["target_classes", "target_score"]
+__all__ = ["Target", "target_classes", "target_score"]
+
+#: One class for all examples or one for each, in whatever form a caller has them.
+Target = int | Sequence[int] | Integer[Tensor, ""] | Integer[Tensor, " batch"] | Integer[np.ndarray, "..."] | np.integer
 
 
-def target_classes(target: int | Int64[Tensor, " batch"], batch: int, device: torch.device) -> Int64[Tensor, " batch"]:
-    """Return one class index for each example: a single ``int`` is shared by the whole batch.
+def target_classes(target: Target, batch: int, device: torch.device) -> Int64[Tensor, " batch"]:
+    """Return one class index for each example: a single index is shared by the whole batch.
 
     Raises:
-        TypeError: neither an int nor a tensor of int64.
-        ValueError: a tensor that is not one index for each example.
+        TypeError: neither integers nor a sequence, an array or a tensor of them.
+        ValueError: neither one index nor one for each example.
     """
-    if isinstance(target, Tensor):
-        if target.dtype != torch.int64:
-            raise TypeError(f"target must hold class indices as int64, got {target.dtype}")
-        if target.shape != (batch,):
-            raise ValueError(
-                f"target must give one class for each of the {batch} examples, got shape {tuple(target.shape)}"
-            )
-        return target.to(device)
-    if isinstance(target, bool) or not isinstance(target, int):
-        raise TypeError(f"target must be an int or a tensor of class indices, got {type(target).__name__} {target!r}")
-    return torch.full((batch,), target, dtype=torch.int64, device=device)
+    try:
+        classes = torch.as_tensor(target, device=device)
+    except (TypeError, ValueError, RuntimeError, OverflowError):  # torch's errors differ with what it cannot read
+        classes = None
+    if classes is None or classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
+        received = f"{type(target).__name__} {target!r}" if classes is None or not classes.ndim else classes.dtype
+        raise TypeError(f"target must be a class index, or integers that give one for each example, got {received}")
+    if classes.ndim and classes.shape != (batch,):
+        raise ValueError(
+            f"target must give one class for each of the {batch} examples, got shape {tuple(classes.shape)}"
+        )
+    return classes.long().expand(batch)
 
 
-def target_score(
-    outputs: Float[Tensor, "batch classes"], target: int | Int64[Tensor, " batch"]
-) -> Float[Tensor, " batch"]:
+def target_score(outputs: Float[Tensor, "batch classes"], target: Target) -> Float[Tensor, " batch"]:
     """Pick the scalar that is explained: the output of one class for each example.
 
     ``score[b] = outputs[b, target[b]]``. The outputs are taken as they are. A classifier returns logits,
@@ -46,9 +51,8 @@ def target_score(
     check_rank("the model's output", outputs, "batch classes")
     if not outputs.is_floating_point():
         raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")
-    classes = outputs.shape[1]
     target = target_classes(target, len(outputs), outputs.device)
-    check_indices("target", target, classes, f"the {classes} classes")
+    check_indices("target", target, outputs.shape[1], f"the {outputs.shape[1]} classes")
     scores = outputs.gather(1, target[:, None]).squeeze(1)
     check_finite("the explained score", scores)
     return scores

@@ -69,9 +69,9 @@ FOR_ALL = [
     (lambda f: f(MODEL, X, 3), ValueError, "target must lie in 0 … 2, the 3 classes, got 3"),
     (lambda f: f(MODEL, X, -1), ValueError, "target must lie in 0 … 2, the 3 classes, got -1"),
     (lambda f: f(MODEL, X, torch.tensor([0, 1, 2, 5])), ValueError, "target must lie in 0 … 2, the 3 classes, got 5"),
-    (lambda f: f(MODEL, X, True), TypeError, "target must be an int or a tensor of class indices, got bool True"),
-    (lambda f: f(MODEL, X, "cat"), TypeError, "target must be an int or a tensor of class indices, got str 'cat'"),
-    (lambda f: f(MODEL, X, torch.zeros(4)), TypeError, "target must hold class indices as int64, got torch.float32"),
+    (lambda f: f(MODEL, X, True), TypeError, "target must be a class index, or integers that give one for each example, got bool True"),
+    (lambda f: f(MODEL, X, "cat"), TypeError, "target must be a class index, or integers that give one for each example, got str 'cat'"),
+    (lambda f: f(MODEL, X, torch.zeros(4)), TypeError, "target must be a class index, or integers that give one for each example, got torch.float32"),
     (lambda f: f(MODEL, X, TARGET[:3]), ValueError, "target must give one class for each of the 4 examples, got shape (3,)"),
     (lambda f: f(MODEL, X, TARGET[:, None]), ValueError, "target must give one class for each of the 4 examples, got shape (4, 1)"),
     (lambda f: f(MODEL, X.tolist(), 0), TypeError, "inputs must be a torch.Tensor, got list"),
@@ -207,9 +207,9 @@ MAPS = [
     (lambda f: f(BRANCHES, PICTURES[:0], 0, layer="maps"), ValueError, "inputs must hold at least one element, got shape (0, 3, 6, 8)"),
     (lambda f: f(BRANCHES, PICTURES / 0, 0, layer="maps"), ValueError, "inputs must be finite, got"),
     (lambda f: f(BRANCHES, PICTURES, 3, layer="maps"), ValueError, "target must lie in 0 … 2, the 3 classes, got 3"),
-    (lambda f: f(BRANCHES, PICTURES, True, layer="maps"), TypeError, "target must be an int or a tensor of class indices, got bool True"),
+    (lambda f: f(BRANCHES, PICTURES, True, layer="maps"), TypeError, "target must be a class index, or integers that give one for each example, got bool True"),
     (lambda f: f(BRANCHES, PICTURES, TARGET[:2], layer="maps"), ValueError, "target must give one class for each of the 4 examples, got shape (2,)"),
-    (lambda f: f(BRANCHES, PICTURES, TARGET.double(), layer="maps"), TypeError, "target must hold class indices as int64, got torch.float64"),
+    (lambda f: f(BRANCHES, PICTURES, TARGET.double(), layer="maps"), TypeError, "target must be a class index, or integers that give one for each example, got torch.float64"),
 ]  # fmt: skip
 CAM = partial(class_activation_map, layer="maps", head="head")
 MAP_KNOBS = {

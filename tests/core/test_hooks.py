@@ -1,5 +1,8 @@
 """What hooks saw, and that none is left."""
 
+import threading
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -119,8 +122,10 @@ def test_each_submodule_gets_its_own_mode_back(training):
 
 def test_modes_are_restored_when_changing_them_fails_half_way():
     class Stubborn(nn.Linear):
-        def train(self, mode=True):
-            raise RuntimeError("not this one")
+        def __setattr__(self, name, value):
+            if name == "training" and not value:
+                raise RuntimeError("not this one")
+            super().__setattr__(name, value)
 
     network = nn.Sequential(nn.Dropout(), Stubborn(2, 2))
     with pytest.raises(RuntimeError, match="not this one"), evaluation_mode(network):
@@ -128,10 +133,74 @@ def test_modes_are_restored_when_changing_them_fails_half_way():
     assert modes(network) == [True, True, True]
 
 
-def test_a_method_of_a_module_has_the_modules_mode_and_a_function_has_none():
+def test_an_exported_program_which_refuses_train_and_eval_can_be_run():
+    program = torch.export.export(nn.Sequential(nn.Linear(3, 2), nn.ReLU()), (torch.ones(2, 3),)).module()
+    with evaluation_mode(program):
+        assert not any(modes(program))
+    assert program.training
+
+
+class Holder:
+    """An object that is no module and holds one, two levels down."""
+
+    def __init__(self, network):
+        self.parts = {"network": network}
+
+    def __call__(self, x):
+        return self.parts["network"](x)
+
+
+WRAPPED = {
+    "lambda": lambda network: lambda x: network(x),
+    "partial": lambda network: partial(lambda model, x: model(x), network),
+    "object": Holder,
+    "method of an object": lambda network: Holder(network).__call__,
+    "list": lambda network: lambda x, members=(network,): sum(member(x) for member in members),
+    "inner layer": lambda network: lambda x: network[1](network[0](x)),
+}
+
+
+def test_a_method_of_a_module_has_the_modules_mode():
     network = mixed().train()
     with evaluation_mode(network.forward):
         assert not any(modes(network))
     assert all(modes(network))
-    with evaluation_mode(lambda x: network(x)):
-        assert all(modes(network))
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_modules_that_any_callable_runs_are_in_evaluation_mode_while_it_does(wrap):
+    network = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5))
+    network[1].eval()
+    before, means = modes(network), network[0].running_mean.clone()
+    x, function = torch.randn(5, 3), wrap(network)
+    with evaluation_mode(function):
+        assert torch.equal(function(x), function(x))
+    assert torch.equal(network[0].running_mean, means)
+    assert modes(network) == before
+    with pytest.raises(TypeError), evaluation_mode(function):
+        function(x, "one argument too many")
+    assert modes(network) == before
+    network(x)  # and outside, nothing is switched any more
+    assert modes(network) == before
+    assert not torch.equal(network[0].running_mean, means)
+
+
+def test_another_thread_keeps_its_modes():
+    network, function = nn.Sequential(nn.Dropout(0.5)), lambda x: x
+    seen = []
+    with evaluation_mode(function):
+        thread = threading.Thread(target=lambda: (network(torch.ones(1)), seen.append(network[0].training)))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_a_layer_that_stands_in_a_model_twice_answers_to_both_names():
+    network = nn.Module()
+    network.first = nn.Linear(2, 2)
+    network.alias = network.first
+    network.forward = lambda x: network.alias(x)
+    with capture(network, ["alias", "first"]) as seen:
+        expected = network.forward(torch.ones(1, 2))
+    assert torch.equal(seen["alias"], expected)
+    assert torch.equal(seen["first"], expected)

@@ -12,7 +12,7 @@ SOURCES := $(shell find chapters lib reference tests _ext _extra _static _templa
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site first-steps lab course execute edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps lab course execute checkpoints edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
@@ -65,6 +65,10 @@ course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course
 
 execute: $(READY)  ## re-run all notebooks and refresh stored outputs, or one: make execute NOTEBOOK=chapters/…
+	@$(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
+
+checkpoints: $(READY)  ## make stored networks and long experiments anew, by the chapters' own code: NOTEBOOK=chapters/…
+	@INSIDE_LARGE_MODELS_REMAKE=1 $(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
 	@$(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
 
 edit: $(READY)  ## edit a chapter as text: make edit CHAPTER=chapters/…

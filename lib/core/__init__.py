@@ -1,5 +1,6 @@
-"""The ground floor: checks, seeds, targets, hooks, surgery, the training loop."""
+"""The ground floor: checks, checkpoints, seeds, targets, hooks, surgery, the training loop."""
 
+from .checkpoints import checkpoint
 from .evidence import evidence
 from .hooks import capture, evaluation_mode, rewrite
 from .records import Message, Piece, Span
@@ -15,6 +16,7 @@ __all__ = [
     "Piece",
     "Span",
     "capture",
+    "checkpoint",
     "evaluate",
     "evaluation_mode",
     "evidence",

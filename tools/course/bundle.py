@@ -82,6 +82,9 @@ def _copy_library(folder: Path) -> None:
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for name in _COPIED:
         shutil.copy(ROOT / name, folder / name)
+    for file in (ROOT / "chapters" / "checkpoints").glob("*.pt"):
+        (folder / "chapters" / "checkpoints").mkdir(exist_ok=True)
+        shutil.copy(file, folder / "chapters" / "checkpoints")
 
 
 def _requirements() -> str:

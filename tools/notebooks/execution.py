@@ -15,6 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from tqdm import tqdm
 
+from lib.core.checkpoints import REMAKE
 from tools.notebooks.canonical import NotebookError, canonicalise, serialise
 from tools.notebooks.environment import KERNEL_ENVIRONMENT
 from tools.notebooks.files import read, replace_text
@@ -99,7 +100,7 @@ async def _run_cells(path: Path, notebook: nbformat.NotebookNode, bar: tqdm) -> 
 
     client = NotebookClient(
         notebook,
-        timeout=CELL_TIMEOUT,
+        timeout=None if os.environ.get(REMAKE) == "1" else CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_start=on_start,

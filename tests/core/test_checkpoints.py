@@ -1,0 +1,87 @@
+"""A checkpoint is what its maker returned when it was stored, and nothing half-written ever takes its place."""
+
+import pytest
+import torch
+
+from lib.core import checkpoint
+from lib.core.checkpoints import LARGEST, REMAKE
+from tools.notebooks.files import ROOT, chapter_paths, read
+
+STORED = sorted((ROOT / "chapters" / "checkpoints").glob("*"))
+
+
+@pytest.fixture
+def remake(monkeypatch):
+    monkeypatch.setenv(REMAKE, "1")
+
+
+def never():
+    raise AssertionError("the file is there: nothing is to be made")
+
+
+def test_what_was_stored_is_read_and_not_made_again(tmp_path, monkeypatch):
+    monkeypatch.setenv(REMAKE, "1")
+    made = {"weight": torch.randn(3, 4, requires_grad=True), "steps": torch.tensor(7)}
+    assert checkpoint("net", lambda: made, folder=tmp_path)["steps"] == 7
+    monkeypatch.delenv(REMAKE)
+    again = checkpoint("net", never, folder=tmp_path)
+    assert list(again) == ["weight", "steps"]
+    assert again["weight"].equal(made["weight"])
+    assert not again["weight"].requires_grad
+    assert [path.name for path in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_without_a_file_it_is_made_and_nothing_is_stored(tmp_path):
+    assert checkpoint("net", lambda: {"x": torch.ones(2)}, folder=tmp_path / "none")["x"].sum() == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("remake")
+def test_a_remake_replaces_the_file(tmp_path):
+    checkpoint("net", lambda: {"x": torch.zeros(1)}, folder=tmp_path)
+    assert checkpoint("net", lambda: {"x": torch.ones(1)}, folder=tmp_path)["x"] == 1
+
+
+@pytest.mark.usefixtures("remake")
+@pytest.mark.parametrize(
+    ("make", "error", "told"),
+    [
+        (lambda: {"x": torch.zeros(LARGEST // 4)}, ValueError, "must take at most 400 KB, got 40"),
+        (lambda: [torch.zeros(1)], TypeError, "make must return a dict of tensors by name, got list"),
+        (lambda: {"x": 3.0}, TypeError, "make must return a dict of tensors by name, got dict"),
+    ],
+    ids=["too large", "list", "number"],
+)
+def test_what_cannot_be_stored_leaves_the_file_as_it_was(tmp_path, make, error, told):
+    checkpoint("net", lambda: {"x": torch.zeros(1)}, folder=tmp_path)
+    before = (tmp_path / "net.pt").read_bytes()
+    with pytest.raises(error, match=told):
+        checkpoint("net", make, folder=tmp_path)
+    assert (tmp_path / "net.pt").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", b"PK\x03\x04 cut off"], ids=["empty", "text", "truncated"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    (tmp_path / "net.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"net\.pt must hold tensors by name"):
+        checkpoint("net", never, folder=tmp_path)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path, capsys):
+    class Intruder:
+        def __reduce__(self):
+            return print, ("run while loading",)
+
+    torch.save({"x": Intruder()}, tmp_path / "net.pt")
+    with pytest.raises(ValueError, match=r"net\.pt must hold tensors by name"):
+        checkpoint("net", never, folder=tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+def test_each_stored_checkpoint_is_small_and_a_chapter_makes_it():
+    sources = "\n".join(cell.source for path in chapter_paths() for cell in read(path).cells)
+    for path in STORED:
+        assert path.suffix == ".pt", path
+        assert path.stat().st_size <= LARGEST, path
+        assert f'checkpoint("{path.stem}"' in sources.replace("checkpoint(\n    ", "checkpoint("), path

@@ -1,20 +1,72 @@
-"""Before ranks exchange numbers: do they mean the same exchange?
+"""Do the ranks mean the same exchange?
 
 A transport moves bytes. When one rank sends twelve and its neighbour expects sixteen, gloo ends a process or
-waits for ever, and says nothing that helps. So ranks first tell each other what they are about to do.
+waits for ever, and says nothing that helps. So each rank notes in a ledger what it is about to call. The process that
+started the ranks reads the notes, which costs them no message; with ``run_ranks(check=True)`` the ranks also tell
+each other before each collective, and a call that does not fit is refused on all of them.
 """
 
-import json
-from collections.abc import Sequence
+import struct
+from collections.abc import Container, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-__all__ = ["check_agreement", "check_tensor", "place_in_group", "require_agreement", "share"]
+__all__ = [
+    "NOTE_BYTES",
+    "Ledger",
+    "announce",
+    "check_agreement",
+    "check_tensor",
+    "disagreement",
+    "keep_ledger",
+    "place_in_group",
+    "share",
+]
 
 # One fixed length, because a rank cannot know how much another has to say. Room for 64 axes.
-_BYTES = 512
+NOTE_BYTES = 512
+_COUNT = struct.Struct("<Q")
+
+
+class Ledger:
+    """What this rank has called last, as how manieth collective of all ranks; ``page`` is shared with its caller."""
+
+    def __init__(self, page: memoryview | None, check: bool) -> None:
+        self.page, self.check, self.count = page, check, 0
+
+    def note(self, call: str) -> None:
+        """Write the call down. The count is 0 while the words are being written, and read before and after them."""
+        self.count += 1
+        if self.page is not None:
+            _COUNT.pack_into(self.page, 0, 0)
+            self.page[_COUNT.size :] = call.encode()[: NOTE_BYTES - _COUNT.size].ljust(NOTE_BYTES - _COUNT.size)
+            _COUNT.pack_into(self.page, 0, self.count)
+
+
+_ledger: Ledger | None = None
+
+
+def keep_ledger(ledger: Ledger | None) -> Ledger | None:
+    """Make it this process's ledger; the one before."""
+    global _ledger
+    before, _ledger = _ledger, ledger
+    return before
+
+
+def disagreement(pages: Sequence[memoryview], returned: Container[int] = ()) -> str | None:
+    """What the notes say if two ranks can never meet: another call as the same collective, or one after a rank ``returned``."""
+    noted = {}
+    for rank, page in enumerate(pages):
+        (count,) = _COUNT.unpack_from(page)
+        words = bytes(page[_COUNT.size :]).decode(errors="replace").rstrip()
+        if count == _COUNT.unpack_from(page)[0] and (count or rank in returned):
+            noted[rank] = count, words
+    last = max((count for count, _ in noted.values()), default=0)
+    calls = {rank: words for rank, (count, words) in noted.items() if count == last}
+    calls |= {rank: "nothing more" for rank, (count, _) in noted.items() if count < last and rank in returned}
+    return _differences(calls)
 
 
 def place_in_group(group: dist.ProcessGroup | None = None) -> tuple[int, int]:
@@ -31,37 +83,43 @@ def place_in_group(group: dist.ProcessGroup | None = None) -> tuple[int, int]:
     return rank, dist.get_world_size(group)
 
 
-def share(
-    fields: Sequence[str | int], *, group: dist.ProcessGroup | None = None, device: torch.device | str = "cpu"
-) -> list[list[str | int]]:
-    """Tell every rank a few words and numbers; what each rank told, in rank order.
+def announce(call: str, *, group: dist.ProcessGroup | None = None, device: torch.device | str = "cpu") -> int:
+    """Note the collective that follows, and where ranks check each other require the same of all; bytes sent for it.
 
     Raises:
-        ValueError: more than 512 bytes of JSON; as :func:`place_in_group`.
+        ValueError: a rank calls something else; the message lists who calls what.
     """
     _, ranks = place_in_group(group)
-    text = json.dumps(list(fields)).encode()
-    if len(text) > _BYTES:
-        raise ValueError(f"fields must fit into {_BYTES} bytes of JSON, got {len(text)}")
-    if ranks == 1:
-        return [json.loads(text)]
-    # Blanks after the end are no part of a JSON text.
-    mine = torch.tensor(list(text.ljust(_BYTES)), dtype=torch.uint8, device=device)
-    everyone = [torch.empty_like(mine) for _ in range(ranks)]
-    dist.all_gather(everyone, mine, group=group)
-    return [json.loads(bytes(told.tolist())) for told in everyone]
+    if _ledger is None or ranks == 1:
+        return 0
+    if group is None:
+        _ledger.note(call)
+    if not _ledger.check:
+        return 0
+    told = share(call, group=group, device=device)
+    if different := _differences(dict(enumerate(told))):
+        raise ValueError(different)
+    return NOTE_BYTES * (ranks - 1)
 
 
-def check_agreement(call: str, x: Tensor, *, group: dist.ProcessGroup | None = None) -> None:
-    """Require all ranks to make the same ``call`` on tensors of one shape and dtype; each rank learns of it.
+def check_agreement(call: str, x: Tensor, *, group: dist.ProcessGroup | None = None) -> int:
+    """:func:`announce` a ``call`` on a tensor, with its dtype and shape.
 
     Raises:
         TypeError: not a tensor.
         ValueError: ranks differ in call, shape or dtype; the message lists who has what.
     """
     check_tensor(call, x)
-    told = share([f"{call} of {x.dtype} {tuple(x.shape)}"], group=group, device=x.device)
-    require_agreement([description for (description,) in told])
+    return announce(f"{call} of {x.dtype} {tuple(x.shape)}", group=group, device=x.device)
+
+
+def share(words: str, *, group: dist.ProcessGroup | None = None, device: torch.device | str = "cpu") -> list[str]:
+    """Tell every rank some words, of which 512 bytes arrive; what each rank told, in rank order."""
+    _, ranks = place_in_group(group)
+    mine = torch.tensor(list(words.encode()[:NOTE_BYTES].ljust(NOTE_BYTES)), dtype=torch.uint8, device=device)
+    everyone = [torch.empty_like(mine) for _ in range(ranks)]
+    dist.all_gather(everyone, mine, group=group)
+    return [bytes(told.tolist()).decode(errors="replace").rstrip() for told in everyone]
 
 
 def check_tensor(call: str, x: Tensor) -> None:
@@ -74,17 +132,11 @@ def check_tensor(call: str, x: Tensor) -> None:
         raise TypeError(f"{call} needs a torch.Tensor, got {type(x).__name__}")
 
 
-def require_agreement(descriptions: Sequence[str]) -> None:
-    """Require the descriptions, one a rank, to be equal.
-
-    Raises:
-        ValueError: two of them differ; the message lists who has what.
-    """
+def _differences(calls: dict[int, str]) -> str | None:
     ranks_of: dict[str, list[str]] = {}
-    for rank, description in enumerate(descriptions):
-        ranks_of.setdefault(description, []).append(str(rank))
-    if len(ranks_of) > 1:
-        received = ", ".join(
-            f"rank{'s' * (len(ranks) > 1)} {' '.join(ranks)}: {description}" for description, ranks in ranks_of.items()
-        )
-        raise ValueError(f"ranks must agree on call, shape and dtype, got {received}")
+    for rank, call in sorted(calls.items()):
+        ranks_of.setdefault(call, []).append(str(rank))
+    if len(ranks_of) < 2:
+        return None
+    received = ", ".join(f"rank{'s' * (len(ranks) > 1)} {' '.join(ranks)}: {call}" for call, ranks in ranks_of.items())
+    return f"ranks must agree on call, shape and dtype, got {received}"

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lib.core.validation import check_non_negative_int, check_positive_int
 
-from .agreement import check_agreement, check_tensor, place_in_group, require_agreement, share
+from .agreement import announce, check_agreement, check_tensor, place_in_group
 
 __all__ = [
     "Traffic",
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass
 class Traffic:
-    """What one rank has sent. The short greeting in which ranks compare shapes is not counted."""
+    """What one rank has sent; with ``run_ranks(check=True)`` also what it sends to compare notes."""
 
     messages: int = 0
     bytes: int = 0
@@ -54,14 +54,13 @@ def ring_all_reduce(
         TypeError: not a tensor of numbers.
         ValueError: ranks differ in shape or dtype; no process group, or one without this rank.
     """
-    rank, ranks = _greet("ring_all_reduce", x, group)
-    neighbours = _Neighbours(rank, ranks, group, traffic)
+    neighbours = _greet("ring_all_reduce", x, group, traffic)
     own = x.detach().reshape(-1)
-    if ranks == 1:
+    if neighbours.ranks == 1:
         return own.clone().view(x.shape)
     total = torch.empty_like(own)
-    chunks = total.tensor_split(ranks)
-    _reduce_scatter(own.tensor_split(ranks), chunks, neighbours)
+    chunks = total.tensor_split(neighbours.ranks)
+    _reduce_scatter(own.tensor_split(neighbours.ranks), chunks, neighbours)
     _all_gather(chunks, neighbours)
     return total.view(x.shape)
 
@@ -77,13 +76,13 @@ def ring_reduce_scatter(
         TypeError: as :func:`ring_all_reduce`.
         ValueError: as :func:`ring_all_reduce`.
     """
-    rank, ranks = _greet("ring_reduce_scatter", x, group)
-    own = x.detach().reshape(-1).tensor_split(ranks)
-    if ranks == 1:
+    neighbours = _greet("ring_reduce_scatter", x, group, traffic)
+    own = x.detach().reshape(-1).tensor_split(neighbours.ranks)
+    if neighbours.ranks == 1:
         return own[0].clone()
     sums = [torch.empty_like(chunk) for chunk in own]
-    _reduce_scatter(own, sums, _Neighbours(rank, ranks, group, traffic))
-    return sums[rank]
+    _reduce_scatter(own, sums, neighbours)
+    return sums[neighbours.rank]
 
 
 def ring_all_gather(
@@ -91,7 +90,8 @@ def ring_all_gather(
 ) -> Shaped[Tensor, "total *rest"]:
     """All ranks' chunks on every rank, one behind the other in rank order: p−1 messages.
 
-    Chunks may differ in length along the first axis. A rank passes on every chunk but its right neighbour's.
+    Chunks may differ in length along the first axis; the engine tells the lengths, uncounted, before. A rank
+    passes on every chunk but its right neighbour's.
 
     Raises:
         TypeError: not a tensor.
@@ -101,15 +101,17 @@ def ring_all_gather(
     check_tensor("ring_all_gather", chunk)
     if chunk.ndim == 0:
         raise ValueError("chunk must have at least one axis to be joined along, got shape ()")
-    rank, ranks = place_in_group(group)
     axes = ", ".join(["length", *map(str, chunk.shape[1:])])
-    told = share([len(chunk), f"ring_all_gather of {chunk.dtype} ({axes})"], group=group, device=chunk.device)
-    require_agreement([description for _, description in told])
-    lengths = [length for length, _ in told]
+    sent = announce(f"ring_all_gather of {chunk.dtype} ({axes})", group=group, device=chunk.device)
+    neighbours = _Neighbours(group, traffic, sent)
+    length = torch.tensor([len(chunk)], device=chunk.device)
+    lengths = [torch.empty_like(length) for _ in range(neighbours.ranks)]
+    dist.all_gather(lengths, length, group=group)
+    lengths = torch.cat(lengths).tolist()
     whole = torch.empty(sum(lengths), *chunk.shape[1:], dtype=chunk.dtype, device=chunk.device)
     chunks = whole.split(lengths)
-    chunks[rank].copy_(chunk.detach())
-    _all_gather(chunks, _Neighbours(rank, ranks, group, traffic))
+    chunks[neighbours.rank].copy_(chunk.detach())
+    _all_gather(chunks, neighbours)
     return whole
 
 
@@ -133,8 +135,8 @@ def broadcast(
     check_non_negative_int("source", source)
     if source >= ranks:
         raise ValueError(f"source must be below the number of ranks {ranks}, got {source}")
-    check_agreement(f"broadcast from rank {source}", x, group=group)
-    traffic = Traffic() if traffic is None else traffic
+    sent = check_agreement(f"broadcast from rank {source}", x, group=group)
+    traffic = _Neighbours(group, traffic, sent).traffic
     y = x.detach().clone(memory_format=torch.contiguous_format)
     steps_away = (rank - source) % ranks
     served = 1
@@ -171,9 +173,12 @@ def ring_all_reduce_cost(size: float, ranks: int, *, latency: float, seconds_per
 class _Neighbours:
     """The two ranks that a rank on a ring talks to."""
 
-    def __init__(self, rank: int, ranks: int, group: dist.ProcessGroup | None, traffic: Traffic | None) -> None:
-        self.rank, self.ranks, self.group = rank, ranks, group
-        self.traffic = Traffic() if traffic is None else traffic
+    def __init__(self, group: dist.ProcessGroup | None, traffic: Traffic | None, greeting: int) -> None:
+        self.rank, self.ranks = place_in_group(group)
+        self.group, self.traffic = group, Traffic() if traffic is None else traffic
+        if greeting:  # an all-gather, in which a rank sends what it has to each of the others
+            self.traffic.messages += self.ranks - 1
+            self.traffic.bytes += greeting
 
     def exchange(self, outgoing: Tensor, incoming: Tensor) -> None:
         """Send to the right while receiving from the left. One after the other, all would wait for ever."""
@@ -205,9 +210,8 @@ def _all_gather(chunks: Sequence[Tensor], neighbours: _Neighbours) -> None:
         neighbours.exchange(chunks[(rank - step) % ranks], chunks[(rank - step - 1) % ranks])
 
 
-def _greet(call: str, x: Tensor, group: dist.ProcessGroup | None) -> tuple[int, int]:
-    rank, ranks = place_in_group(group)
-    check_agreement(call, x, group=group)
+def _greet(call: str, x: Tensor, group: dist.ProcessGroup | None, traffic: Traffic | None) -> _Neighbours:
+    check_tensor(call, x)
     if x.dtype is torch.bool:
         raise TypeError(f"{call} adds numbers, got {x.dtype}; convert it with x.int()")
-    return rank, ranks
+    return _Neighbours(group, traffic, check_agreement(call, x, group=group))

@@ -1,72 +1,107 @@
 """Start a function on several real processes that can talk to each other, and bring its answers back."""
 
-import math
 import os
+import pickle
+import resource
 import signal
+import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
-from types import ModuleType
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import takewhile
+from multiprocessing.connection import wait
+from typing import IO, Any
 
 import cloudpickle
 import torch
-import torch.multiprocessing as mp
+import torch.distributed as dist
 
-from lib.core.validation import check_positive_int
+from lib.core.validation import check_non_negative_int, check_positive_int
 
-from .rank import Seat, already_launched, run_here, run_rank, stack_file
+from .agreement import disagreement
+from .fork_server import DUMP, STARTED, ForkServer
+from .rank import HEADER, Setting, already_launched, notes_of, run_here, write_job
 
 __all__ = ["run_ranks"]
 
 # Above this a slip of the keyboard is likelier than a plan: every rank is a process of this machine.
 MAX_RANKS = 64
+LONGEST_S = 1e6
+# What the first launch of a process may take beyond its timeout, to load torch.
+_LOADING_S = 60.0
 # A rank may raise because its neighbour died. Wait a moment for the news of the death.
 _GRACE_S = 0.3
 # For leaving after all is said.
 _FAREWELL_S = 5.0
-# Two threads may launch at the same time, but start their processes one after the other.
-_STARTING = threading.Lock()
+# How often the ranks' notes are read. A disagreement must be there twice.
+_GLANCE_S = 0.25
 
 
-@dataclass
-class _Rank:
-    process: BaseProcess
-    connection: Connection
-
-
-@dataclass(frozen=True)
-class _Failure:
-    rank: int
-    message: str
-    moment: float
-    died: bool
-
-
-def run_ranks(fn: Callable, world_size: int, *args: Any, timeout: float = 60.0, backend: str | None = None) -> list:
+def run_ranks(
+    fn: Callable,
+    world_size: int,
+    *args: Any,
+    timeout: float = 60.0,
+    backend: str | None = None,
+    check: bool = False,
+    seed: int | None = None,
+) -> list:
     """Call ``fn(*args)`` in ``world_size`` processes that form one process group; answers in rank order.
 
     Inside ``fn``, ``torch.distributed`` tells the rank and carries the messages; each rank computes with one thread.
-    Functions defined in a notebook cell work. The backend is gloo, or NCCL, with gloo for CPU tensors, where each rank
-    has a CUDA device, which it finds selected. ``timeout`` counts seconds from when all are started. Where ``torchrun``
-    started the processes, on one node or several, each calls ``fn`` as the rank that it is and gets the whole list.
+    The backend is gloo, or NCCL, with gloo for CPU tensors, where each rank has a CUDA device, which it finds selected.
+    ``timeout`` counts from the call; the first one may take a minute more, to load torch. With ``check``, ranks compare
+    notes before each collective of this package. Rank r draws its random numbers from seed + r; without a ``seed``,
+    one is drawn from torch's default generator. Processes that ``torchrun`` has started become the ranks, and each gets
+    the whole list.
 
     Raises:
         TypeError: ``fn`` is not callable; ``fn`` or ``args`` cannot be pickled; an argument of the wrong type.
-        ValueError: a world size outside 1…64 or other than torchrun's; a timeout that is not positive and finite; an
+        ValueError: a world size outside 1…64 or other than torchrun's; a timeout outside 0…10⁶ s; a negative seed; an
             unknown backend, or NCCL without a device for each rank.
-        RuntimeError: a rank raised (its traceback is quoted), died (its signal is named), was late (the place where
-            it stood is shown) or gave an answer that cannot be pickled. All ranks have then been ended.
+        RuntimeError: a rank raised (its exception is the cause), died (its signal is named), was late (the place where
+            it stood is shown), called another collective than the others or gave an answer that cannot be pickled;
+            the machine has no room for so many. All ranks have then been ended.
     """
-    _check(fn, world_size, timeout, backend)
+    _check(fn, world_size, timeout, backend, check, seed)
+    seed = int(torch.randint(2**62, ())) if seed is None else seed
     if already_launched():
-        return run_here(fn, args, world_size, timeout, backend)
+        return run_here(fn, args, world_size, timeout, backend, check, seed)
+    _check_room(world_size, backend)
+    try:
+        job = cloudpickle.dumps((fn, args))
+    except Exception as error:
+        raise TypeError(f"fn and its arguments must be picklable to reach another process: {error}") from error
+    setting = {"world_size": world_size, "backend": backend, "timeout": float(timeout), "check": check, "seed": seed}
+    try:
+        answers = _launch_and_collect(setting, job, timeout)
+    except _ServerGoneError:  # killed while nobody looked; a new one is loaded now
+        answers = _launch_and_collect(setting, job, timeout)
+    return [_unpickled(answer, rank, world_size) for rank, answer in enumerate(answers)]
+
+
+def _check(fn: Callable, world_size: int, timeout: float, backend: str | None, check: bool, seed: int | None) -> None:
+    if not callable(fn):
+        raise TypeError(f"fn must be callable, got {type(fn).__name__} {fn!r}")
+    check_positive_int("world_size", world_size)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, got {type(timeout).__name__} {timeout!r}")
+    if not 0 < timeout <= LONGEST_S:
+        raise ValueError(f"timeout must be positive and finite, at most {LONGEST_S:g} s, got {timeout} s")
+    if backend not in (None, "gloo", "nccl"):
+        raise ValueError(f"backend must be 'gloo', 'nccl' or None, got {backend!r}")
+    if not isinstance(check, bool):
+        raise TypeError(f"check must be a bool, got {type(check).__name__} {check!r}")
+    if seed is not None:
+        check_non_negative_int("seed", seed)
+        if seed >= 2**63:
+            raise ValueError(f"seed must be below 2**63, got {seed}")
+
+
+def _check_room(world_size: int, backend: str | None) -> None:
     if world_size > MAX_RANKS:
         raise ValueError(
             f"world_size must be at most {MAX_RANKS}, got {world_size}: every rank is a process of this machine"
@@ -75,105 +110,235 @@ def run_ranks(fn: Callable, world_size: int, *args: Any, timeout: float = 60.0, 
         raise ValueError(
             f"backend 'nccl' needs a CUDA device for each of {world_size} ranks, got {torch.cuda.device_count()}"
         )
+    # Each rank is connected with each other, and its caller with all.
+    needed, (limit, _) = 32 + 4 * world_size, resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and needed > limit:
+        raise RuntimeError(
+            f"{world_size} ranks need up to {needed} open files a process, and `ulimit -n` allows {limit}"
+        )
+
+
+class _ServerGoneError(Exception):
+    """The fork server ended before it had started the ranks."""
+
+
+@dataclass
+class _Rank:
+    """A rank as its caller sees it: what it has sent so far, and how it ended."""
+
+    number: int
+    connection: socket.socket
+    received: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+    exitcode: int | None = None
+
+    def read(self) -> None:
+        """Take in what has arrived, and wait for nothing."""
+        self.closed = _read(self.connection, self.received) or self.closed
+
+    @property
+    def place(self) -> str:
+        """The lines of code in which it stands, as far as it was told to write them down."""
+        return bytes(self.received[: self._start]).decode(errors="replace")
+
+    @property
+    def answer(self) -> tuple[bool, float, bytes] | None:
+        """Whether its function returned, when, and what; None as long as that is not all there."""
+        if len(self.received) < self._start + HEADER.size:
+            return None
+        succeeded, moment, length = HEADER.unpack_from(self.received, self._start)
+        answer = bytes(self.received[self._start + HEADER.size :]) if len(self.received) >= length else b""
+        return (succeeded, moment, answer) if len(answer) == length else None
+
+    @property
+    def _start(self) -> int:
+        """Where the answer begins: with a truth value, which no text contains."""
+        return next((place for place, byte in enumerate(self.received[: 2**16]) if byte < 2), len(self.received))
+
+
+def _read(connection: socket.socket, received: bytearray) -> bool:
+    """Append what has arrived; whether the other end is closed."""
     try:
-        job = cloudpickle.dumps((fn, args))
-    except Exception as error:
-        raise TypeError(f"fn and its arguments must be picklable to reach another process: {error}") from error
-    with tempfile.TemporaryDirectory() as folder:
-        ranks: list[_Rank] = []
-        try:
-            for rank in range(world_size):
-                _start(ranks, Seat(rank, world_size, folder, backend, float(timeout), dict(os.environ)), job)
-            answers = _collect(ranks, folder, timeout)
-            _let_go(ranks)
-        finally:
-            _end(ranks)
-    return [_unpickled(answer, rank, world_size) for rank, answer in enumerate(answers)]
+        while data := connection.recv(2**20, socket.MSG_DONTWAIT):
+            received += data
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
-def _check(fn: Callable, world_size: int, timeout: float, backend: str | None) -> None:
-    if not callable(fn):
-        raise TypeError(f"fn must be callable, got {type(fn).__name__} {fn!r}")
-    check_positive_int("world_size", world_size)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise TypeError(f"timeout must be a number of seconds, got {type(timeout).__name__} {timeout!r}")
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"timeout must be positive and finite, got {timeout} s")
-    if backend not in (None, "gloo", "nccl"):
-        raise ValueError(f"backend must be 'gloo', 'nccl' or None, got {backend!r}")
+@dataclass(frozen=True)
+class _Failure:
+    rank: int
+    message: str
+    moment: float
+    died: bool
+    cause: BaseException | None = None
 
 
-def _start(ranks: list[_Rank], seat: Seat, job: bytes) -> None:
-    # A fork server that has torch loaded starts a rank in a twentieth of a second. A plain fork would be
-    # as quick, but hangs when the caller has used several threads; spawn loads torch anew each time.
-    context = mp.get_context("forkserver")
-    # The first optimizer of a process imports torch._dynamo, which takes longer than all the rest.
-    context.set_forkserver_preload(["torch", "torch.distributed", "torch._dynamo", "lib.parallelism"])
-    here, there = context.Pipe()
-    process = context.Process(target=run_rank, args=(seat, job, there), name=f"rank {seat.rank}")
-    ranks.append(_Rank(process, here))
-    with _no_main_module(), there:
-        process.start()
+class _Launch:
+    """The ranks of one call: their sockets, the notes that they keep, and the line to the server that has forked them."""
+
+    def __init__(self, server: ForkServer, line: socket.socket, ranks: list[_Rank], pages: list[memoryview]) -> None:
+        self.server, self.line, self.ranks, self.pages = server, line, ranks, pages
+        self.told, self.started, self.gone = bytearray(), False, False
+
+    def listen(self) -> None:
+        """What the server tells: that all are started, and who has ended how."""
+        self.gone = _read(self.line, self.told) or self.gone
+        *lines, rest = self.told.split(b"\n")
+        self.told[:] = rest
+        for line in lines:
+            if line == STARTED:
+                self.started = self.server.loaded = True
+            elif line.startswith(b"failed"):
+                raise RuntimeError(
+                    f"{len(self.ranks)} ranks cannot be started: {line.decode().removeprefix('failed ')}"
+                )
+            else:
+                number, exitcode = map(int, line.split())
+                self.ranks[number].exitcode = exitcode
+
+    def ask_where_they_stand(self) -> None:
+        with suppress(OSError):
+            self.line.send(DUMP)
+
+    def end(self, seconds: float) -> bool:
+        """Wait until the server says, by closing its end, that every rank has ended."""
+        deadline = time.monotonic() + seconds
+        while not self.gone and time.monotonic() < deadline:
+            wait([self.line], timeout=max(0.0, deadline - time.monotonic()))
+            self.listen()
+        return self.gone
 
 
 @contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Keep a rank from running the caller's script anew. What it needs of the script is pickled by value."""
-    with _STARTING:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
+def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
+    """Ranks that run while the block does. Whatever interrupts it, its sockets are closed, and the server ends the ranks."""
+    server = ForkServer.running()
+    mine, theirs, pages, store = [], [], [], []
+    try:
+        with _file_without_a_name() as file:
+            listener = socket.create_server(("127.0.0.1", 0), backlog=MAX_RANKS)
+            port = listener.getsockname()[1]
+            # Where the ranks meet: here, and not in a file, whose reader never returns from a record that was cut short.
+            meeting = {"is_master": True, "wait_for_workers": False, "master_listen_fd": listener.detach()}
+            store.append(dist.TCPStore("127.0.0.1", port, **meeting))
+            surroundings = {"environment": dict(os.environ), "path": list(map(str, sys.path)), "arguments": sys.argv}
+            with suppress(FileNotFoundError):  # a folder that was deleted
+                surroundings["folder"] = os.getcwd()
+            pages += notes_of(write_job(file.fileno(), Setting(port=port, **setting, **surroundings), job))
+            for _ in range(1 + setting["world_size"]):
+                pair = socket.socketpair()
+                mine.append(pair[0])
+                theirs.append(pair[1])
+            server.fork(theirs[0], file.fileno(), theirs[1:])
+        while theirs:
+            theirs.pop().close()
+        ranks = [_Rank(number, connection) for number, connection in enumerate(mine[1:])]
+        launch = _Launch(server, mine[0], ranks, pages)
         try:
-            yield
+            yield launch
         finally:
-            sys.modules["__main__"] = main
+            # The server reads the end of this line and ends the ranks.
+            mine[0].shutdown(socket.SHUT_WR)
+            if not launch.end(_FAREWELL_S):
+                server.dismiss()
+    except OSError as error:
+        raise RuntimeError(f"{setting['world_size']} ranks cannot be started: {error}") from error
+    finally:
+        for page in pages:
+            page.release()
+        for end in (*mine, *theirs):
+            end.close()
+        store.clear()
 
 
-def _collect(ranks: list[_Rank], folder: str, timeout: float) -> list[bytes]:
+def _file_without_a_name() -> IO[bytes]:
+    """Where the job and the notes lie: in memory where the system can, and gone with the last who has it open."""
+    return os.fdopen(os.memfd_create("ranks"), "r+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
+
+
+def _launch_and_collect(setting: dict[str, Any], job: bytes, timeout: float) -> list[bytes]:
+    with _launched(setting, job) as launch:
+        answers = _collect(launch, timeout)
+        for rank in launch.ranks:  # all have answered: they may leave
+            rank.connection.close()
+        launch.end(_FAREWELL_S)
+    return answers
+
+
+def _collect(launch: _Launch, timeout: float) -> list[bytes]:
     """Wait for every rank's answer, or for the first failure."""
-    deadline = time.monotonic() + timeout
-    waiting = dict(enumerate(ranks))
+    deadline = time.monotonic() + timeout + (0 if launch.server.loaded else _LOADING_S)
+    waiting = {rank.number: rank for rank in launch.ranks}
     answers: dict[int, bytes] = {}
     failures: list[_Failure] = []
+    glance, seen = time.monotonic() + _GLANCE_S, None
     while waiting:
-        signs = [sign for rank in waiting.values() for sign in (rank.connection, rank.process.sentinel)]
-        ready = wait(signs, timeout=max(0.0, deadline - time.monotonic()))
+        signs = [launch.line, *(rank.connection for rank in waiting.values())]
+        wait(signs, timeout=max(0.0, min(deadline, glance) - time.monotonic()))
+        was_loaded = launch.server.loaded
+        launch.listen()
+        if launch.server.loaded and not was_loaded:
+            deadline = time.monotonic() + timeout
         for number, rank in list(waiting.items()):
-            if rank.connection in ready or rank.process.sentinel in ready:
+            outcome = _receive(launch, rank)
+            if outcome is not None:
                 del waiting[number]
-                outcome = _receive(number, rank)
                 if isinstance(outcome, _Failure):
                     failures.append(outcome)
                 else:
                     answers[number] = outcome
-        if any(failure.died for failure in failures) or not ready:
+        now = time.monotonic()
+        if any(failure.died for failure in failures) or now >= deadline:
             break
         if failures:
-            deadline = min(deadline, time.monotonic() + _GRACE_S, failures[0].moment + _GRACE_S)
+            deadline = min(deadline, failures[0].moment + _GRACE_S)
+        elif now >= glance:
+            before, seen = seen, disagreement(launch.pages, answers)
+            if seen and seen == before:
+                raise RuntimeError(seen)
+            glance = now + _GLANCE_S
     if failures:
         # A death counts before the complaints that it caused.
         first = min(failures, key=lambda failure: (not failure.died, failure.moment))
-        raise RuntimeError(f"rank {first.rank} of {len(ranks)} {first.message}")
+        message = f"rank {first.rank} of {len(launch.ranks)} {first.message}"
+        raise RuntimeError(_with_disagreement(message, launch)) from first.cause
     if waiting:
-        late = ", ".join(str(number) for number in waiting)
-        stood = "".join(_where(number, rank, folder) for number, rank in waiting.items())
-        raise RuntimeError(f"rank {late} of {len(ranks)} did not finish within {timeout:g} s and was ended{stood}")
-    return [answers[number] for number in range(len(ranks))]
+        raise RuntimeError(_with_disagreement(_late(launch, waiting, timeout), launch))
+    return [answers[rank.number] for rank in launch.ranks]
 
 
-def _receive(number: int, rank: _Rank) -> bytes | _Failure:
-    try:
-        # The process may have answered and then died: what it said still counts.
-        if not rank.connection.poll():
-            raise EOFError
-        succeeded, moment = rank.connection.recv()
-        answer = rank.connection.recv_bytes()
-    except (EOFError, OSError):
-        rank.process.join(_GRACE_S)
-        return _Failure(number, _ending(rank.process.exitcode), time.monotonic(), died=True)
-    return answer if succeeded else _Failure(number, f"raised:\n{answer.decode()}", moment, died=False)
+def _receive(launch: _Launch, rank: _Rank) -> bytes | _Failure | None:
+    """The rank's answer or its failure, if it has come to one."""
+    rank.read()
+    if rank.answer is None and (rank.closed or rank.exitcode is not None or launch.gone):
+        patience = time.monotonic() + _GRACE_S
+        while rank.exitcode is None and not launch.gone and time.monotonic() < patience:
+            wait([launch.line], timeout=_GRACE_S)
+            launch.listen()
+        rank.read()  # it may have answered and then died: what it said still counts
+        if rank.answer is None:
+            if launch.gone and not launch.started:
+                raise _ServerGoneError
+            return _Failure(rank.number, _ending(rank.exitcode, launch.gone), time.monotonic(), died=True)
+    if rank.answer is None:
+        return None
+    succeeded, moment, answer = rank.answer
+    if succeeded:
+        return answer
+    text, packed = pickle.loads(answer)
+    cause = None
+    with suppress(Exception):  # an exception that cannot travel is quoted, at least
+        cause = cloudpickle.loads(packed)
+    return _Failure(rank.number, f"raised:\n{text}", moment, died=False, cause=cause)
 
 
-def _ending(exitcode: int | None) -> str:
+def _ending(exitcode: int | None, server_gone: bool) -> str:
+    if exitcode is None and server_gone:
+        return "was ended together with the process that had forked it before it could answer"
     if exitcode is None:
         return "cut the connection to its caller before it could answer"
     if exitcode < 0:
@@ -182,17 +347,31 @@ def _ending(exitcode: int | None) -> str:
     return f"left with exit code {exitcode} before it could answer"
 
 
-def _where(number: int, rank: _Rank, folder: str) -> str:
-    """The lines of code in which a rank stands right now, innermost first."""
-    stack = stack_file(folder, number)
-    with suppress(ProcessLookupError):
-        os.kill(rank.process.pid, signal.SIGUSR1)
+def _late(launch: _Launch, waiting: dict[int, _Rank], timeout: float) -> str:
+    if not launch.started:
+        launch.server.dismiss()
+        return f"{len(launch.ranks)} ranks did not start within {timeout:g} s: the process that forks them did not answer, and was ended"
+    launch.ask_where_they_stand()
     patience = time.monotonic() + _GRACE_S
-    while not (stack.exists() and stack.stat().st_size) and time.monotonic() < patience:
-        time.sleep(0.01)
-    lines = stack.read_text().splitlines()[1:] if stack.exists() else []
-    inner = [line for line in lines if "in run_rank" not in line][:6]
-    return f"\nrank {number} stood in:\n" + "\n".join(inner) if inner else ""
+    while time.monotonic() < patience and not all(rank.place for rank in waiting.values()):
+        wait([rank.connection for rank in waiting.values()], timeout=0.01)
+        for rank in waiting.values():
+            rank.read()
+    late = ", ".join(map(str, waiting))
+    return f"rank {late} of {len(launch.ranks)} did not finish within {timeout:g} s and was ended" + "".join(
+        map(_stack, waiting.values())
+    )
+
+
+def _stack(rank: _Rank) -> str:
+    """The rank's own lines of code, innermost first."""
+    inner = list(takewhile(lambda line: "in run_rank" not in line, rank.place.splitlines()[1:]))[:6]
+    return f"\nrank {rank.number} stood in:\n" + "\n".join(inner) if inner else ""
+
+
+def _with_disagreement(message: str, launch: _Launch) -> str:
+    different = disagreement(launch.pages)
+    return f"{message}\n{different}" if different else message
 
 
 def _unpickled(answer: bytes, rank: int, world_size: int) -> Any:
@@ -202,26 +381,3 @@ def _unpickled(answer: bytes, rank: int, world_size: int) -> Any:
         raise RuntimeError(
             f"rank {rank} of {world_size} gave an answer that cannot be unpickled by its caller: {error!r}"
         ) from error
-
-
-def _let_go(ranks: list[_Rank]) -> None:
-    """Tell the ranks that all have answered, and see them off."""
-    deadline = time.monotonic() + _FAREWELL_S
-    for rank in ranks:
-        rank.connection.close()
-    for rank in ranks:
-        rank.process.join(max(0.0, deadline - time.monotonic()))
-
-
-def _end(ranks: list[_Rank]) -> None:
-    """End every rank that is still there, with whatever it has started."""
-    for rank in ranks:
-        rank.connection.close()
-        if rank.process.pid is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(rank.process.pid, signal.SIGKILL)
-            rank.process.kill()
-    for rank in ranks:
-        if rank.process.pid is not None:
-            rank.process.join()
-        rank.process.close()

@@ -12,13 +12,13 @@ from lib.parallelism import run_ranks
 
 
 def descendants() -> set[psutil.Process]:
-    """Processes that this one has started, and theirs, without the two helpers that Python keeps for the next launch."""
+    """Processes that this one has started, and theirs, without the fork server that is kept for the next launch."""
     found = set()
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
             command = " ".join(child.cmdline())
             found.update(child.children(recursive=True))
-            if not ("forkserver" in command or "resource_tracker" in command):
+            if "fork_server" not in command:
                 found.add(child)
     return found
 

@@ -4,14 +4,18 @@ import ctypes
 import itertools
 import multiprocessing
 import os
+import random
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import types
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -100,20 +104,18 @@ def test_large_answers_and_answers_in_shared_memory_arrive_whole():
 
 
 def test_the_group_may_be_gone_when_the_function_returns():
-    started = time.monotonic()
     assert run_ranks(dist.destroy_process_group, 2) == [None, None]
-    assert time.monotonic() - started < 5
 
 
 def test_fifty_launches_in_a_row_leave_nothing():
     # Processes and files are looked for after every test of this folder; here also pipes, sockets and threads.
     descriptors, threads = psutil.Process().num_fds(), psutil.Process().num_threads()
-    started = time.monotonic()
+    servers = {run_ranks(os.getppid, 1)[0] for _ in range(3)}
     assert [sum(run_ranks(dist.get_rank, 2)) for _ in range(50)] == [1] * 50
     assert psutil.Process().num_fds() == descriptors
     assert psutil.Process().num_threads() == threads
-    # About 0.06 s each when nobody else computes. Loading torch anew each time would take over two seconds each.
-    assert time.monotonic() - started < 50
+    # One server has forked them all: torch was loaded once.
+    assert servers == set(run_ranks(os.getppid, 2))
 
 
 # --- failures: each function fails on rank 1 only, while the others wait for it -------------------------------------
@@ -166,10 +168,9 @@ def test_a_failing_rank_ends_the_run_at_once_and_is_named(fail, message):
             fail()
         dist.barrier()
 
-    started = time.monotonic()
+    # Not the timeout's message: it was not waited for.
     with pytest.raises(RuntimeError, match=f"^rank 1 of 3 {message}"):
         run_ranks(wait_for_rank_one, 3, timeout=60)
-    assert time.monotonic() - started < 5
     assert run_ranks(sum_of_ranks, 2, 0)[1][1] == 1.0
 
 
@@ -186,6 +187,29 @@ ANSWERS = {
 def test_an_answer_that_cannot_travel_is_an_error_of_the_run(fn, message):
     with pytest.raises(RuntimeError, match=message):
         run_ranks(fn, 2)
+
+
+class LostError(Exception):
+    """Can be pickled, and not unpickled: it wants two arguments and remembers one."""
+
+    def __init__(self, first, second):
+        super().__init__(first)
+
+
+def test_what_a_rank_raised_is_the_cause_of_the_error_with_its_own_type():
+    with pytest.raises(RuntimeError, match=r"^rank 0 of 1 raised:\nTraceback(.|\n)*KeyError: 'bare'") as caught:
+        run_ranks(lambda: raise_(KeyError("bare")), 1)
+    cause = caught.value.__cause__
+    assert type(cause) is KeyError
+    assert cause.args == ("bare",)
+    # The quoted lines begin with the function, not with what called it.
+    assert "rank.py" not in str(caught.value)
+
+
+def test_an_exception_that_cannot_travel_is_quoted():
+    with pytest.raises(RuntimeError, match="LostError: one") as caught:
+        run_ranks(lambda: raise_(LostError("one", "two")), 1)
+    assert caught.value.__cause__ is None
 
 
 def test_an_argument_that_cannot_be_unpickled_is_an_error_of_the_run():
@@ -233,12 +257,11 @@ def hold_the_interpreter_on_rank_one():
     ids=["sleeps", "holds the lock"],
 )
 def test_a_hanging_rank_ends_the_run_at_the_timeout_and_is_named_with_its_place(fn, late):
-    started = time.monotonic()
-    with pytest.raises(RuntimeError, match=f"^rank {late} of 2 did not finish within 1.5 s and was ended") as caught:
-        run_ranks(fn, 2, timeout=1.5)
-    assert 1.5 <= time.monotonic() - started < 6.5
+    with pytest.raises(RuntimeError, match=f"^rank {late} of 2 did not finish within 3 s and was ended") as caught:
+        run_ranks(fn, 2, timeout=3)
     place = str(caught.value).split("rank 1 stood in:\n")[1]
-    assert f"in {fn.__name__}" in place.splitlines()[0]
+    # The function's own line, and nothing of what called it.
+    assert [line.split(" in ")[1] for line in place.splitlines()] == [fn.__name__]
     # Who waits for the late one is told apart by the place.
     assert ("barrier" in str(caught.value)) == (late == "0, 1")
     assert run_ranks(sum_of_ranks, 2, 0)[1][1] == 1.0
@@ -259,6 +282,101 @@ def test_a_process_that_a_rank_started_does_not_outlive_it():
     assert not lives(pid)
 
 
+def draw():
+    return torch.randn(1).item(), np.random.rand(), random.random()  # noqa: NPY002
+
+
+def test_ranks_and_launches_draw_different_random_numbers_that_repeat():
+    first = run_ranks(draw, 2), run_ranks(draw, 2)
+    drawn = [[answer[source] for answers in first for answer in answers] for source in range(3)]
+    assert [len(set(numbers)) for numbers in drawn] == [4, 4, 4]
+    torch.manual_seed(0)  # as before each test
+    assert (run_ranks(draw, 2), run_ranks(draw, 2)) == first
+
+
+def test_a_seed_gives_each_rank_its_own_random_numbers_and_leaves_the_callers_alone():
+    before = torch.get_rng_state()
+    answers = run_ranks(draw, 2, seed=5)
+    assert torch.equal(torch.get_rng_state(), before)
+    for rank, (of_torch, of_numpy, of_python) in enumerate(answers):
+        assert of_torch == torch.randn(1, generator=torch.Generator().manual_seed(5 + rank)).item()
+        assert of_numpy == np.random.RandomState(5 + rank).rand()
+        assert of_python == random.Random(5 + rank).random()
+
+
+def test_variables_that_another_run_has_left_in_the_shell_are_not_believed(monkeypatch):
+    strays = {"RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "", "MASTER_ADDR": "nowhere", "MASTER_PORT": "x"}
+    for name, value in strays.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth-of-another-run")
+    assert [total for _, total, *_ in run_ranks(sum_of_ranks, 2, 5)] == [11.0, 11.0]
+
+
+def test_a_variable_of_torchrun_that_is_no_number_is_named(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "")
+    with pytest.raises(ValueError, match=r"RANK must be a whole number where torchrun has started .* got ''"):
+        run_ranks(dist.get_rank, 2)
+
+
+def test_a_process_that_the_function_forks_gives_no_answer():
+    def fork():
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+        return child != 0
+
+    for _ in range(5):
+        assert run_ranks(fork, 2) == [True, True]
+
+
+def test_a_folder_for_temporary_files_with_a_long_name_is_not_needed(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 100)))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ("x" * 100)))
+    assert run_ranks(dist.get_rank, 2) == [0, 1]
+
+
+def test_more_ranks_than_open_files_allow_are_refused_before_any_starts():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        with pytest.raises(
+            RuntimeError, match=r"20 ranks need up to 112 open files a process, and `ulimit -n` allows 64"
+        ):
+            run_ranks(dist.get_rank, 20)
+        assert run_ranks(dist.get_rank, 8) == list(range(8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def kill_the_server_and_wait():
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+def test_a_stopped_server_is_noticed_at_the_timeout_and_a_killed_one_at_once_and_both_are_replaced():
+    (server,) = run_ranks(os.getppid, 1)
+    os.kill(server, signal.SIGSTOP)
+    with pytest.raises(RuntimeError, match=r"^2 ranks did not start within 1 s: .* did not answer, and was ended"):
+        run_ranks(dist.get_rank, 2, timeout=1)
+    (second,) = run_ranks(os.getppid, 1)
+    assert second != server
+    with pytest.raises(RuntimeError, match=r"rank 0 of 1 was ended together with the process that had forked it"):
+        run_ranks(kill_the_server_and_wait, 1)
+    assert run_ranks(dist.get_rank, 2) == [0, 1]
+
+
+def test_a_rank_that_holds_the_interpreter_dies_with_its_server():
+    """No thread of its own can run, and its caller does not know its number."""
+    (server,) = run_ranks(os.getppid, 1)
+    killer = threading.Timer(1.0, os.kill, (server, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(RuntimeError, match="was ended together with"):
+        run_ranks(hold_the_interpreter_on_rank_one, 2)
+    killer.join()
+
+
 # --- a caller of its own, in a script ---------------------------------------------------------------------------------
 
 SCRIPT = """
@@ -273,7 +391,7 @@ class Answer:
 def fn(offset):
     return Answer(ring_all_reduce(torch.tensor([dist.get_rank() + offset])).item())
 
-print("the script is read")
+sys.stdout.write("the script is read\n")
 """
 
 
@@ -320,7 +438,7 @@ run_ranks(lambda: print("said rank", dist.get_rank()), 2)
 print("threads", run_ranks(torch.get_num_threads, 2), torch.get_num_threads())
 
 import psutil
-(server,) = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+(server,) = [child for child in psutil.Process().children() if "fork_server" in " ".join(child.cmdline())]
 server.kill()
 while server.status() != psutil.STATUS_ZOMBIE:
     time.sleep(0.01)
@@ -329,7 +447,7 @@ print(run_ranks(fn, 2, 20)[1].total)
 
 
 def test_a_script_needs_no_guard_its_classes_return_as_themselves_and_a_killed_fork_server_is_replaced(script):
-    output, errors = script.start(REPLACED).communicate(timeout=60)
+    output, errors = script.start(REPLACED).communicate(timeout=300)
     # Read once: no rank runs the script again. And what a rank has printed is not lost when it is let go.
     lines = ["41", "[True, True] 21", "said rank 0", "said rank 1", "the script is read", "threads [1, 1] 2"]
     assert sorted(output.splitlines()) == lines, errors
@@ -347,22 +465,28 @@ run_ranks(wait, 2, os.getcwd())
 
 def test_a_caller_that_is_interrupted_or_killed_takes_its_ranks_along(script, tmp_path):
     ends = [signal.SIGINT, signal.SIGKILL]
+    # A caller that was started with interrupts ignored, as under nohup, ignores them still.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
     callers = [script.start(WAIT, start_new_session=True) for _ in ends]
-    patience = time.monotonic() + 30
+    signal.signal(signal.SIGINT, heard)
+    patience = time.monotonic() + 200
     while len(list(tmp_path.glob("rank-*"))) < 4 and time.monotonic() < patience:
         time.sleep(0.02)
     assert len(script.marked()) >= 8  # two callers, each with a fork server and two ranks
     os.killpg(callers[0].pid, signal.SIGINT)  # as the keyboard does: to all that belong to the terminal
     callers[1].kill()
-    errors = [caller.communicate(timeout=10)[1] for caller in callers]
+    errors = [caller.communicate(timeout=60)[1] for caller in callers]
     assert [caller.returncode for caller in callers] == [-end for end in ends]
     assert [error.count("Traceback") for error in errors] == [1, 0]  # the interrupted caller's, and no rank's
-    assert gone(script.marked, seconds=5)
+    assert gone(script.marked, seconds=20)
 
 
 LAUNCHED = """
 first = [answer.total for answer in run_ranks(fn, 2, 10)]
-print(os.environ["GROUP_RANK"], os.environ["RANK"], first, [answer.total for answer in run_ranks(fn, 2, 20)])
+second = [answer.total for answer in run_ranks(fn, 2, 20)]
+# In one piece: two processes write to one pipe.
+sys.stdout.write(f"{os.environ['GROUP_RANK']} {os.environ['RANK']} {first} {second}\n")
+sys.stdout.flush()
 assert run_ranks(torch.get_num_threads, 2) == [1, 1]
 assert torch.get_num_threads() == 2  # as before
 """
@@ -377,7 +501,7 @@ ONE_NODE = torchrun("--standalone", "--nproc-per-node", 2)
 
 def test_under_torchrun_the_processes_that_are_there_become_the_ranks(script):
     launched = script.start(LAUNCHED, *ONE_NODE)
-    output, errors = launched.communicate(timeout=60)
+    output, errors = launched.communicate(timeout=300)
     assert sorted(output.splitlines()) == [
         "0 0 [21, 21] [41, 41]",
         "0 1 [21, 21] [41, 41]",
@@ -385,16 +509,16 @@ def test_under_torchrun_the_processes_that_are_there_become_the_ranks(script):
         "the script is read",
     ], errors
     assert launched.returncode == 0, errors
-    assert gone(script.marked, seconds=2)
+    assert gone(script.marked, seconds=20)
 
 
 def test_under_torchrun_ranks_may_sit_on_several_nodes(script, unused_port):
     place = ["--nnodes", 2, "--nproc-per-node", 1, "--master-addr", "127.0.0.1", "--master-port", unused_port]
     nodes = [script.start(LAUNCHED, *torchrun(*place, "--node-rank", node)) for node in range(2)]
-    answers = [node.communicate(timeout=60) for node in nodes]
+    answers = [node.communicate(timeout=300) for node in nodes]
     for node, (output, errors) in enumerate(answers):
         assert output.splitlines()[-1:] == [f"{node} {node} [21, 21] [41, 41]"], errors
-    assert gone(script.marked, seconds=2)
+    assert gone(script.marked, seconds=20)
 
 
 FAILING = """
@@ -415,10 +539,10 @@ def test_under_torchrun_a_failing_or_hanging_rank_ends_all(script):
         (raising, ["rank 1 of 2 raised:", "the cupboard is bare"]),
         (hanging, ["Timeout (0:00:02)!", "in fail"]),
     ]:
-        _, errors = launched.communicate(timeout=60)
+        _, errors = launched.communicate(timeout=300)
         assert launched.returncode == 1
         assert all(message in errors for message in messages)
-    assert gone(script.marked, seconds=2)
+    assert gone(script.marked, seconds=20)
 
 
 @pytest.fixture

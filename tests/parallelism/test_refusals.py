@@ -19,7 +19,6 @@ from lib.parallelism import (
     run_ranks,
     split_to_ranks,
 )
-from lib.parallelism.agreement import share
 
 X = torch.zeros(2, 4)
 
@@ -40,10 +39,15 @@ BEFORE_ANY_PROCESS = [
     (lambda: run_ranks("len", 2), TypeError, "fn must be callable, got str 'len'"),
     (lambda: run_ranks(threading.Lock().acquire, 2), TypeError, "fn and its arguments must be picklable to reach another process: cannot pickle"),
     (lambda: run_ranks(len, 2, threading.Lock()), TypeError, "fn and its arguments must be picklable to reach another process: cannot pickle"),
-    (lambda: run_ranks(len, 2, timeout=0), ValueError, "timeout must be positive and finite, got 0 s"),
-    (lambda: run_ranks(len, 2, timeout=-1.5), ValueError, "timeout must be positive and finite, got -1.5 s"),
-    (lambda: run_ranks(len, 2, timeout=float("nan")), ValueError, "timeout must be positive and finite, got nan s"),
-    (lambda: run_ranks(len, 2, timeout=float("inf")), ValueError, "timeout must be positive and finite, got inf s"),
+    (lambda: run_ranks(len, 2, timeout=0), ValueError, "timeout must be positive and finite, at most 1e+06 s, got 0 s"),
+    (lambda: run_ranks(len, 2, timeout=-1.5), ValueError, "timeout must be positive and finite, at most 1e+06 s, got -1.5 s"),
+    (lambda: run_ranks(len, 2, timeout=float("nan")), ValueError, "timeout must be positive and finite, at most 1e+06 s, got nan s"),
+    (lambda: run_ranks(len, 2, timeout=float("inf")), ValueError, "timeout must be positive and finite, at most 1e+06 s, got inf s"),
+    (lambda: run_ranks(len, 2, timeout=1e300), ValueError, "timeout must be positive and finite, at most 1e+06 s, got 1e+300 s"),
+    (lambda: run_ranks(len, 2, check=1), TypeError, "check must be a bool, got int 1"),
+    (lambda: run_ranks(len, 2, seed=-1), ValueError, "seed must be at least 0, got -1"),
+    (lambda: run_ranks(len, 2, seed=2**63), ValueError, "seed must be below 2**63, got 9223372036854775808"),
+    (lambda: run_ranks(len, 2, seed=0.5), TypeError, "seed must be an int, got float 0.5"),
     (lambda: run_ranks(len, 2, timeout="60"), TypeError, "timeout must be a number of seconds, got str '60'"),
     (lambda: run_ranks(len, 2, timeout=None), TypeError, "timeout must be a number of seconds, got NoneType None"),
     (lambda: run_ranks(len, 2, timeout=True), TypeError, "timeout must be a number of seconds, got bool True"),
@@ -129,7 +133,6 @@ ON_EVERY_RANK = [
     (lambda: copy_to_ranks(of_length(3, 4).requires_grad_()).sum().backward(), ValueError, "rank 0: reduce_from_ranks of torch.float32 (3,), rank 1: reduce_from_ranks of torch.float32 (4,)"),
     (lambda: split_to_ranks((torch.zeros(2, 4) if rank() else torch.zeros(2, 2)).requires_grad_()).sum().backward(), ValueError, "rank 0: gather_from_ranks along axis -1 of torch.float32 (2, 1), rank 1: gather_from_ranks along axis -1 of torch.float32 (2, 2)"),
     (lambda: (reduce_from_ranks if rank() else ring_all_reduce)(X), ValueError, "rank 0: ring_all_reduce of torch.float32 (2, 4), rank 1: reduce_from_ranks of torch.float32 (2, 4)"),
-    (lambda: share(["x" * 600]), ValueError, "fields must fit into 512 bytes of JSON, got 604"),
 ]  # fmt: skip
 
 ON_RANK_ONE = [
@@ -153,7 +156,7 @@ def refusals():
             assert ring_all_reduce(torch.ones(3)).tolist() == [2, 2, 2]
         return [(type(answer).__name__, str(answer)) for answer in told]
 
-    return run_ranks(make_them_all, 2, timeout=30)
+    return run_ranks(make_them_all, 2, timeout=30, check=True)
 
 
 @pytest.mark.parametrize("row", range(len(ON_EVERY_RANK)), ids=[message for *_, message in ON_EVERY_RANK])

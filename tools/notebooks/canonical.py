@@ -17,6 +17,7 @@ from tools.chapter.kinds import FOLDED
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
 LARGEST_IMAGE = 60 * 1024  # bytes
+LARGEST_TEXT = 100 * 1024  # characters that one cell may show
 
 _LEFT_BY_EDITORS = {"jupytext", "widgets", "vscode", "colab", "signature", "orig_nbformat"}
 _LEFT_BY_RUNS = {
@@ -101,6 +102,10 @@ def _canonicalise_code(cell: nbformat.NotebookNode, position: int) -> list[str]:
     cell.execution_count = position if cell.execution_count is not None else None
     cell.outputs = _merged_streams(cell.outputs)
     problems = []
+    try:
+        check_text_length(cell.outputs)
+    except NotebookError as error:
+        problems.append(f"{_first_line(cell)}: {error}")
     images = 0
     for output in cell.outputs:
         if output.output_type == "execute_result":
@@ -111,6 +116,15 @@ def _canonicalise_code(cell: nbformat.NotebookNode, position: int) -> list[str]:
     if images > 1:
         problems.append(f"{_first_line(cell)}: {images} images; one figure a cell, each has its own description")
     return problems
+
+
+def check_text_length(outputs: list[nbformat.NotebookNode]) -> None:
+    """Raise NotebookError when the outputs of one cell hold more text than anybody reads, pictures aside."""
+    streams = [output.get("text", "") for output in outputs if output.output_type == "stream"]
+    data = [value for output in outputs for mime, value in output.get("data", {}).items() if mime.startswith("text/")]
+    shown = sum(map(len, streams + data))
+    if shown > LARGEST_TEXT:
+        raise NotebookError(f"shows {shown:,} characters of text; at most {LARGEST_TEXT:,}")
 
 
 def _canonicalise_image(cell: nbformat.NotebookNode, output: nbformat.NotebookNode, mime: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What every kernel of the book is started with, the same for `execute` and for nbval."""
 
 import os
+from collections.abc import Mapping
 
 KERNEL_ENVIRONMENT = {
     "PYTHONHASHSEED": "0",  # the order of a set is the same in every run
@@ -10,6 +11,6 @@ KERNEL_ENVIRONMENT = {
 }
 
 
-def set_kernel_environment() -> None:
-    """Make every process started from here on inherit the kernels' environment."""
-    os.environ.update(KERNEL_ENVIRONMENT)
+def set_kernel_environment(more: Mapping[str, str]) -> None:
+    """Make every process started from here on inherit the kernels' environment, with `more` on top."""
+    os.environ.update(KERNEL_ENVIRONMENT | dict(more))

@@ -16,7 +16,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from tqdm import tqdm
 
 from lib.core.checkpoints import REMAKE
-from tools.notebooks.canonical import NotebookError, canonicalise, serialise
+from tools.notebooks.canonical import NotebookError, canonicalise, check_text_length, serialise
 from tools.notebooks.environment import KERNEL_ENVIRONMENT
 from tools.notebooks.files import read, replace_text
 from tools.notebooks.text import check_syntax
@@ -77,6 +77,8 @@ async def _execute_one(path: Path, bar: tqdm) -> Run:
         failure = _describe(notebook, error)
     except (CellTimeoutError, NotebookError, RuntimeError, NoSuchKernel) as error:  # a dead kernel is a RuntimeError
         failure = str(error)
+    except Exception as error:  # whatever is wrong with this notebook, the others' runs are kept
+        failure = f"{type(error).__name__}: {error}"
     return Run(path, time.perf_counter() - started, failure)
 
 
@@ -96,7 +98,7 @@ async def _run_cells(path: Path, notebook: nbformat.NotebookNode, bar: tqdm) -> 
 
     def on_executed(**_: object) -> None:
         bar.update()
-        _refuse_stderr(notebook)  # at once: a chapter may take a minute
+        _refuse_outputs(notebook)  # at once: a chapter may take a minute
 
     client = NotebookClient(
         notebook,
@@ -115,11 +117,15 @@ async def _run_cells(path: Path, notebook: nbformat.NotebookNode, bar: tqdm) -> 
     return time.perf_counter() - first_start[0] if first_start else 0.0
 
 
-def _refuse_stderr(notebook: nbformat.NotebookNode) -> None:
+def _refuse_outputs(notebook: nbformat.NotebookNode) -> None:
     for number, cell in enumerate((cell for cell in notebook.cells if cell.cell_type == "code"), start=1):
         texts = [out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stderr"]
         if texts:
-            raise NotebookError(f"code cell {number} wrote on stderr:\n{''.join(texts).strip()}")
+            raise NotebookError(f"code cell {number} wrote on stderr:\n{''.join(texts).strip()[:2000]}")
+        try:
+            check_text_length(cell.outputs)
+        except NotebookError as error:
+            raise NotebookError(f"code cell {number} {error}") from None
 
 
 def _describe(notebook: nbformat.NotebookNode, error: CellExecutionError) -> str:

@@ -32,6 +32,9 @@ def read(path: Path) -> nbformat.NotebookNode:
         raise NotebookError(f"{path}: not a notebook ({error})") from None
     if not isinstance(content, dict) or content.get("nbformat") != 4 or "cells" not in content:
         raise NotebookError(f"{path}: not a notebook of format 4")
+    for number, cell in enumerate(content["cells"], start=1):
+        if not isinstance(cell, dict) or not isinstance(cell.get("source"), str | list):
+            raise NotebookError(f"{path}: cell {number} has no source")
     return nbformat.reads(text, as_version=4)
 
 

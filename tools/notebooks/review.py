@@ -11,6 +11,8 @@ from tools.notebooks import debts
 from tools.notebooks.canonical import NotebookError, canonicalise, serialise
 from tools.notebooks.files import ROOT, read
 from tools.notebooks.numbers import loose_numbers
+from tools.notebooks.pictures import allowed_share
+from tools.notebooks.tolerance import tolerance
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 _UNCHECKED = {"nbval-skip", "raises-exception", "nbval-raises-exception"}
@@ -43,6 +45,11 @@ def deviations(path: Path) -> list[str]:
 
 def _findings(cell: nbformat.NotebookNode) -> list[str]:
     found = []
+    for declared in (tolerance, allowed_share):
+        try:
+            declared(cell)
+        except ValueError as error:
+            found.append(str(error))
     for tag in sorted(_UNCHECKED & set(cell.metadata.get("tags", []))):
         found.append(f"tag `{tag}` hides it from the tests")
     if kind(cell.metadata.get("tags", [])) == "evidence":

@@ -45,6 +45,13 @@ def tagged(tag):
     return change
 
 
+def declares(**book):
+    def change(chapter):
+        chapter.cells[2].metadata["book"] = book
+
+    return change
+
+
 def retagged(position, *tags):
     def change(chapter):
         chapter.cells[position].metadata["tags"] = list(tags)
@@ -80,6 +87,11 @@ def lost_figure(chapter):
         (prints("<object at 0x7f7608439fd0>"), "code cell 2: shows a memory address: at 0x7f7608439fd0"),
         (prints(f"{sys.prefix}/lib"), "code cell 2: shows a path of this machine"),
         (prints(f"saved to {ROOT}/model.pt"), "code cell 2: shows a path of this machine"),
+        (
+            declares(tolerance={"absolute": 1, "concludes": 2, "reason": "trained"}),
+            "code cell 2: book.tolerance: absolute 1 is wider",
+        ),
+        (declares(picture={"share": 0.2}), "code cell 2: book.picture: needs a `reason`"),
         (tagged("nbval-skip"), "code cell 2: tag `nbval-skip` hides it from the tests"),
         (tagged("raises-exception"), "code cell 2: tag `raises-exception` hides it"),
         (source(2, "# NBVAL_SKIP\nprint('one')"), "code cell 2: comment `NBVAL_SKIP`"),

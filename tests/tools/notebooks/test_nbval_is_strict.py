@@ -170,13 +170,17 @@ def exercise(name: str, starter: str, solution: str, check: str, _: str) -> list
         new_code_cell(text, metadata={"tags": [tag]})
         for tag, text in (("starter", starter), ("solution", solution), ("check", check))
     ]
-    begin, end = new_markdown_cell(f"```{{solution-start}} ex-{name}\n```"), new_markdown_cell("```{solution-end}\n```")
+    begin, end = (
+        new_markdown_cell(f"```{{solution-start}} ex-{name}\n:class: dropdown\n```"),
+        new_markdown_cell("```{solution-end}\n```"),
+    )
     return [new_markdown_cell(head + hint), tagged[0], begin, tagged[1], end, tagged[2]]
 
 
 def notebook(folder: Path, name: str, cells: list[nbformat.NotebookNode]) -> Path:
     path = folder / f"{name}.ipynb"
-    write(path, new_notebook(cells=[new_code_cell("import math"), *cells]))
+    objectives = new_markdown_cell("## What you will be able to do\n\n1. Do it")
+    write(path, new_notebook(cells=[objectives, new_code_cell("import math"), *cells]))
     return path
 
 
@@ -250,7 +254,10 @@ def test_a_check_that_rejects_the_solution_and_a_starter_that_raises_are_red(out
 
 
 def test_an_exercise_without_its_parts_is_red(outcomes):
-    assert "ex-good: needs one starter, its solution, one check; has starter" in outcomes["unsolved"]["0"]
+    assert (
+        "exercise 'good': needs a hidden hint, one starter, its solution, one check; has hint, starter"
+        in outcomes["unsolved"]["0"]
+    )
 
 
 def test_a_dead_kernel_is_told(outcomes):

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,40 +10,50 @@ import pytest
 import torch
 
 from benchmarks import harness
-from benchmarks.__main__ import SUITES
+from benchmarks.__main__ import SUITES, main
 from benchmarks.harness import Row, Suite, Table, compare, format_table, geometric_mean, read_results, write_results
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MEASURED = {"processor": "Abacus", "threads": "1", "date": "2026-11-22"}
 
 
-def test_a_function_that_does_three_times_the_work_takes_three_times_as_long():
-    def work():
-        torch.arange(20_000.0).sin()
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only moves when it is told to: `clock.pass_by(2.0)`."""
 
-    def thrice():
-        for _ in range(3):
-            work()
+    class Clock:
+        now = 0.0
 
-    row = compare("thrice", thrice, work, rounds=9, seconds=0.005)
-    # Processor-bound and interleaved: a busy neighbour slows both. The bounds allow for one that does not.
-    assert 2 < row.ratio < 4.5
+        def pass_by(self, seconds):
+            self.now += seconds
+
+    made = Clock()
+    monkeypatch.setattr(time, "perf_counter", lambda: made.now)
+    return made
+
+
+def test_a_function_that_takes_three_times_as_long_has_the_ratio_three(clock):
+    row = compare("thrice", lambda: clock.pass_by(3), lambda: clock.pass_by(1), rounds=9, seconds=20)
+    assert row == Row("thrice", ratio=3.0, ours=3.0, reference=1.0, quartiles=(3.0, 3.0))
+
+
+def test_on_a_real_clock_the_ratio_lies_between_its_quartiles():
+    row = compare("sine", torch.arange(20_000.0).sin, torch.arange(20_000.0).cos, rounds=9, seconds=0.001)
     assert row.quartiles[0] <= row.ratio <= row.quartiles[1]
-    assert row.ours > row.reference > 0
+    assert row.ours > 0
+    assert row.reference > 0
 
 
-def test_the_median_ignores_a_round_that_a_neighbour_spoilt(monkeypatch):
-    # A clock that runs by itself: each call of ours takes 2 s and of the reference 1 s, but one takes 100.
-    clock, calls = [0.0], []
-    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+def test_the_median_ignores_a_round_that_a_neighbour_spoilt(clock):
+    calls = []
 
     def ours():
         calls.append("ours")
-        clock[0] += 100 if len(calls) == 9 else 2
+        clock.pass_by(100 if len(calls) == 9 else 2)
 
     def reference():
         calls.append("reference")
-        clock[0] += 1
+        clock.pass_by(1)
 
     row = compare("spoilt", ours, reference, rounds=7, target=2.0)
     assert row == Row("spoilt", ratio=2.0, ours=2.0, reference=1.0, quartiles=(2.0, 2.0), target=2.0)
@@ -121,8 +130,9 @@ def test_the_stored_results_hold_every_suite_and_every_row_has_a_spread():
             assert all(row.quartiles for row in table.rows if row.name != "geometric mean")
 
 
-def test_an_unknown_suite_is_refused_by_name():
-    command = [sys.executable, "-m", "benchmarks", "poling"]
-    finished = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert finished.returncode == 2
-    assert f"suites must be among {', '.join(SUITES)}, got poling" in finished.stderr
+def test_an_unknown_suite_is_refused_by_name(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "poling"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert f"suites must be among {', '.join(SUITES)}, got poling" in capsys.readouterr().err

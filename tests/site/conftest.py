@@ -1,16 +1,19 @@
-"""One server, one browser and four tabs (two widths, two modes) for all site checks."""
+"""One server, one browser and one tab for all site checks."""
 
 import pytest
-from site_browser import VIEWS, chromium, page_names, served, site_folder, visitor
+from site_browser import DESK, ROOT, chromium, page_names, served, site_folder, visitor
 
 
 def pytest_generate_tests(metafunc):
-    """A test that takes ``page_name`` runs once for each rendered page."""
-    if "page_name" in metafunc.fixturenames:
+    """A test that takes ``page_name`` runs once for each rendered page, with ``chapter_name`` once for each rendered chapter."""
+    wanted = {"page_name", "chapter_name"} & set(metafunc.fixturenames)
+    if wanted:
         names = page_names(site_folder()) if site_folder().is_dir() else []
+        if "chapter_name" in wanted:
+            names = [name for name in names if (ROOT / name).with_suffix(".ipynb").is_file()]
         if not names:
             raise pytest.UsageError(f"no rendered book in {site_folder()}: run `make book` first")
-        metafunc.parametrize("page_name", names)
+        metafunc.parametrize(wanted.pop(), names)
 
 
 @pytest.fixture(scope="session")
@@ -36,18 +39,12 @@ def address(site):
 
 
 @pytest.fixture(scope="session")
-def visitors(browser, address):
-    """A tab for each view, reused from page to page."""
-    return {view: visitor(browser, address, view) for view in VIEWS}
-
-
-@pytest.fixture(params=VIEWS, ids=str)
-def visit(request, visitors):
-    """A tab, once for each view."""
-    return visitors[request.param]
+def tab(browser, address):
+    """One tab, reused from page to page and from view to view."""
+    return visitor(browser, address, DESK)
 
 
 @pytest.fixture
-def desk(visitors):
+def desk(tab):
     """The tab of a reader at a desk, in light mode."""
-    return visitors[VIEWS[0]]
+    return tab.show(DESK)

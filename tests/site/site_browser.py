@@ -65,7 +65,7 @@ class View:
         return f"{self.width}-{self.mode}"
 
 
-VIEWS = [View(width, mode) for width in (1280, 390) for mode in ("light", "dark")]
+DESK, PHONE = View(1280, "light"), View(390, "light")
 
 
 @dataclass
@@ -91,6 +91,14 @@ class Visitor:
             notes.clear()
         self.page.goto(self.address + name, wait_until="load")
         self.page.evaluate("async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; }")
+        return self
+
+    def show(self, view: View) -> Visitor:
+        """Give the window this width and the reader this preference, and wait until the page has followed."""
+        self.page.set_viewport_size({"width": view.width, "height": 900})
+        self.page.emulate_media(color_scheme=view.mode, reduced_motion="reduce")
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self._await_measuring()
         return self
 
     def unfold(self) -> Visitor:

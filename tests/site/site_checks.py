@@ -108,23 +108,28 @@ def missing_figures(site: Path, name: str, notebook: Path) -> list[str]:
 
 
 def flatten_code_and_formulas(page) -> None:
-    """Leave each block of code one text, and each formula its form for screen readers.
+    """Leave one word of code in each of its colours, and each formula its form for screen readers.
 
     The coloured words of the code and the glyphs of the formulas are most of a chapter's elements and all alike: judged
-    on every page, they took ten seconds each. Colours of code are judged on one page, whole.
+    each by each, they took ten seconds a page.
     """
     page.evaluate(
         """() => {
-          document.querySelectorAll('.highlight pre').forEach((code) => { code.textContent = code.textContent; });
+          const seen = new Set();
+          document.querySelectorAll('.highlight pre span').forEach((word) => {
+            if (!word.isConnected || word.querySelector('a, button')) return;
+            if (seen.has(word.className)) word.replaceWith(...word.childNodes);
+            seen.add(word.className);
+          });
           document.querySelectorAll('mjx-math').forEach((glyphs) => glyphs.replaceChildren());
         }"""
     )
 
 
-def inaccessible_parts(page, *, within=None) -> list[str]:
-    """Serious and critical violations that axe-core finds, on the page or within one kind of element."""
-    options = {"resultTypes": ["violations"], "preload": False}
-    found = Axe().run(page, context=within, options=options).response["violations"]
+def inaccessible_parts(page, *, only=None) -> list[str]:
+    """Serious and critical violations that axe-core finds on the page, of all its rules or of one."""
+    options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": [only]} if only else {})
+    found = Axe().run(page, options=options).response["violations"]
     return [
         f"{violation['id']} ({violation['impact']}): {node['html'][:160]} {' '.join(node.get('failureSummary', '').split())[:200]}"
         for violation in found

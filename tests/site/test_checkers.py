@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from site_browser import VIEWS, page_names, served, visitor
+from site_browser import PHONE, View, page_names, served, visitor
 from site_checks import (
     broken_links,
     flatten_code_and_formulas,
@@ -26,7 +26,7 @@ SOUND = """<h1 id="top">A page</h1><p>Text with a <a href="#top">link to the top
 def tiny(tmp_path, browser):
     """Write a page, open it at 390 pixels, and hand out the tab and the folder."""
     with served(tmp_path) as url:
-        tab = visitor(browser, url, VIEWS[2])
+        tab = visitor(browser, url, PHONE)
 
         def opened(body):
             frame = "<!doctype html><html lang='en'><head><title>Tiny</title><link rel='icon' href='data:,'></head><body><main>{}</main></body></html>"
@@ -113,12 +113,22 @@ def test_an_inaccessible_part_is_seen(tiny, body, rule):
     assert any(fault.startswith(f"{rule} (") for fault in inaccessible_parts(tiny(body).page))
 
 
-def test_faint_code_is_seen_where_code_is_judged(tiny):
-    code = "<div class='highlight'><pre tabindex='0'><span style='color: #bbb; background: #fff'>faint()</span></pre></div>"
-    page = tiny(code).page
-    assert inaccessible_parts(page, within=".highlight")[0].startswith("color-contrast (")
+def test_faint_code_is_seen_once_for_each_of_its_colours(tiny):
+    word = "<span class='{}' style='color: #bbb; background: #fff'>faint()</span>"
+    page = tiny(f"<div class='highlight'><pre tabindex='0'>{word.format('n') * 3}{word.format('k')}</pre></div>").page
+    assert [fault.split()[0] for fault in inaccessible_parts(page)] == ["color-contrast"] * 4
     flatten_code_and_formulas(page)
-    assert inaccessible_parts(page) == []
+    assert [fault.split()[0] for fault in inaccessible_parts(page)] == ["color-contrast"] * 2
+    assert page.locator("pre").inner_text() == "faint()" * 4
+
+
+def test_a_page_follows_the_width_and_the_mode_that_it_is_shown_in(tiny):
+    style = "<style>@media (prefers-color-scheme: dark) { p { color: #444; background: #333 } }</style>"
+    tab = tiny(f"{style}<p>Faint at night</p><table><tr><td style='min-width: 900px'>wide</td></tr></table>")
+    assert inaccessible_parts(tab.page, only="color-contrast") == []
+    assert len(inaccessible_parts(tab.show(View(1280, "dark")).page, only="color-contrast")) == 1
+    assert overflow(tab.page) == []
+    assert len(overflow(tab.show(PHONE).page)) == 1
 
 
 def test_a_figure_that_did_not_reach_the_page_is_seen(tiny, tmp_path):

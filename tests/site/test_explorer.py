@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from site_browser import VIEWS, visitor
+from site_browser import DESK, visitor
 from torch.nn import functional as F
 
 from lib.data import load_mnist
@@ -104,7 +104,7 @@ def test_pointing_at_the_result_moves_the_window(explorer):
 
 
 def test_without_javascript_a_still_picture_takes_its_place(browser, address):
-    still = visitor(browser, address, VIEWS[0], java_script_enabled=False)
+    still = visitor(browser, address, DESK, java_script_enabled=False)
     still.page.goto(address + "intro.html")
     assert still.page.locator("img.explorer-still").is_visible()
     assert not still.page.locator(".book-explorer").is_visible()

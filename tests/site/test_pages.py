@@ -1,9 +1,7 @@
 """Every rendered page, at two widths and in two colour modes."""
 
-from pathlib import Path
-
 import pytest
-from site_browser import ROOT
+from site_browser import DESK, PHONE, ROOT, View
 from site_checks import (
     broken_links,
     flatten_code_and_formulas,
@@ -14,51 +12,50 @@ from site_checks import (
     untypeset_equations,
 )
 
+from tools.notebooks import chapter_paths
+
 pytestmark = pytest.mark.site
 
 
-def needless_weight(visit):
+def needless_weight(tab):
     """1.5 MB of icons as a script, and the 1.2 MB of MathJax where there is nothing to typeset, made phones wait."""
-    needed = ["tex-chtml.js"] if visit.page.locator(".math").count() else []
+    needed = ["tex-chtml.js"] if tab.page.locator(".math").count() else []
     return [
         name
         for name in ("fontawesome.js", "tex-chtml.js")
-        if name not in needed and any(name in request for request in visit.requests)
+        if name not in needed and any(name in request for request in tab.requests)
     ]
 
 
-def test_a_page_opens_cleanly_in_every_view(page_name, visit):
-    visit.open(page_name)
+def test_a_page_is_sound_in_every_view(page_name, tab):
+    """Opened once, then made wide, unfolded and darkened: axe in full twice, and whatever colour or width can change four times."""
+    tab.show(PHONE).open(page_name)
     faults = {
-        "console errors": list(visit.console_errors),
-        "requests that leave the site": list(visit.external_requests),
-        "failed requests": list(visit.failed_requests),
-        "weight": needless_weight(visit),
-        "images": undescribed_images(visit.page),
-        "equations": untypeset_equations(visit.page),
-        "sideways scrolling": overflow(visit.page),
+        "requests that leave the site": tab.external_requests,
+        "failed requests": tab.failed_requests,
+        "weight": needless_weight(tab),
+        "images": undescribed_images(tab.page),
+        "equations": untypeset_equations(tab.page),
+        "sideways scrolling": overflow(tab.page),
+        "sideways scrolling when wide": overflow(tab.show(DESK).page),
+        "sideways scrolling when wide and unfolded": overflow(tab.unfold().page),
     }
-    visit.unfold()
-    faults["sideways scrolling when unfolded"] = overflow(visit.page)
-    flatten_code_and_formulas(visit.page)
-    faults["accessibility"] = inaccessible_parts(visit.page)
+    flatten_code_and_formulas(tab.page)
+    faults["accessibility"] = inaccessible_parts(tab.page)
+    faults["contrast when wide and dark"] = inaccessible_parts(tab.show(View(1280, "dark")).page, only="color-contrast")
+    faults["accessibility when narrow and dark"] = inaccessible_parts(tab.show(View(390, "dark")).page)
+    faults["sideways scrolling when unfolded"] = overflow(tab.page)
+    faults["contrast when narrow"] = inaccessible_parts(tab.show(PHONE).page, only="color-contrast")
+    faults["console errors"] = tab.console_errors
     assert {kind: found for kind, found in faults.items() if found} == {}
-
-
-def test_code_can_be_read_in_every_view(visit):
-    # One chapter stands for all: its words of code wear the same few colours as everywhere.
-    visit.open("chapters/code/train_a_cnn.html").unfold()
-    assert inaccessible_parts(visit.page, within=".highlight") == []
 
 
 def test_no_link_is_broken(page_name, site):
     assert broken_links(site, page_name) == []
 
 
-def test_every_computed_figure_is_on_its_page(page_name, site):
-    notebook = (ROOT / page_name).with_suffix(".ipynb")
-    if notebook.is_file():
-        assert missing_figures(site, page_name, notebook) == []
+def test_every_computed_figure_is_on_its_page(chapter_name, site):
+    assert missing_figures(site, chapter_name, (ROOT / chapter_name).with_suffix(".ipynb")) == []
 
 
 def test_the_front_door_leads_into_the_book(desk):
@@ -67,8 +64,5 @@ def test_the_front_door_leads_into_the_book(desk):
 
 
 def test_every_chapter_of_the_table_of_contents_is_rendered(site):
-    notebooks = [path for path in (ROOT / "chapters").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
-    missing = [
-        str(path) for path in notebooks if not (site / Path(path).relative_to(ROOT)).with_suffix(".html").is_file()
-    ]
-    assert missing == []
+    pages = [path.relative_to(ROOT).with_suffix(".html") for path in chapter_paths()]
+    assert [str(page) for page in pages if not (site / page).is_file()] == []

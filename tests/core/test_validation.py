@@ -85,7 +85,7 @@ def test_what_a_rule_allows_passes():
 
 
 def test_numbers_of_two_precisions_are_named():
-    with pytest.raises(TypeError, match="x and y must have the same dtype, got x torch.float32, y torch.float64"):
+    with pytest.raises(TypeError, match=r"^x and y must have the same dtype, got x torch\.float32, y torch\.float64$"):
         validation.check_same_dtype(x=GOOD, y=GOOD.double())
     validation.check_same_dtype(x=GOOD, y=GOOD + 1)
 

@@ -26,7 +26,7 @@ def attributes(path):
     [
         ("chapters/code/train_a_cnn.ipynb", "diff", "jupyternotebook"),
         ("chapters/code/train_a_cnn.ipynb", "merge", "jupyternotebook"),
-        ("chapters/code/train_a_cnn.ipynb", "eol", "lf"),  # canonical form is bytes: no \\r on Windows
+        ("chapters/code/train_a_cnn.ipynb", "eol", "lf"),  # canonical form is bytes: no carriage return on Windows
         ("_static/logo.png", "text", "unset"),
         ("_static/font.woff2", "text", "unset"),
     ],

@@ -245,9 +245,9 @@ def install(folder, root, torch):
 
 
 def forget_half_packages(folder):
-    """pip writes a package's RECORD last, and takes a package without one for installed: let it forget such a one."""
+    """pip takes a package for installed that it has begun; INSTALLER and RECORD come last: let it forget what lacks them."""
     for package in folder.glob("lib/python*/site-packages/*.dist-info"):
-        if not (package / "RECORD").exists():
+        if not ((package / "INSTALLER").exists() and (package / "RECORD").exists()):
             remove(package)
 
 

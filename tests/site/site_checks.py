@@ -121,6 +121,7 @@ def flatten_code_and_formulas(page) -> None:
             if (seen.has(word.className)) word.replaceWith(...word.childNodes);
             seen.add(word.className);
           });
+          document.querySelectorAll('.highlight pre').forEach((code) => code.normalize());
           document.querySelectorAll('mjx-math').forEach((glyphs) => glyphs.replaceChildren());
         }"""
     )

@@ -181,12 +181,13 @@ def test_a_sound_environment_is_kept(commands, tmp_path):
     assert len(commands.seen) == 2
 
 
-def test_a_package_without_its_record_is_installed_again(commands, tmp_path):
+def test_a_package_that_pip_did_not_finish_is_installed_again(commands, tmp_path):
     make_environment(tmp_path / "venv")
     packages = tmp_path / "venv/lib/python3.11/site-packages"
-    for name in ("whole", "half"):
+    for name, files in (("whole", ["INSTALLER", "RECORD"]), ("half", ["INSTALLER"]), ("part", ["RECORD"])):
         (packages / f"{name}-1.0.dist-info").mkdir(parents=True)
-    (packages / "whole-1.0.dist-info/RECORD").touch()
+        for file in files:
+            (packages / f"{name}-1.0.dist-info" / file).touch()
     set_up.main(tmp_path / "venv", "")
     assert [path.name for path in packages.iterdir()] == ["whole-1.0.dist-info"]
 

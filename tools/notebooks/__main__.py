@@ -1,4 +1,4 @@
-"""python -m tools.notebooks execute|verify|check|edit|export|import …"""
+"""python -m tools.notebooks execute|verify|robust|check|edit|export|import …"""
 
 import argparse
 import os
@@ -13,6 +13,7 @@ from tools.notebooks.debts import measure, name_of, settle
 from tools.notebooks.execution import cores, execute
 from tools.notebooks.files import chapter_paths, read, replace_text, write
 from tools.notebooks.review import deviations
+from tools.notebooks.robust import robust
 from tools.notebooks.text import export_text, import_text
 from tools.notebooks.validation import verify
 
@@ -96,6 +97,11 @@ def _verify(options: argparse.Namespace) -> int:
     return 1  # not reached: this process has become pytest
 
 
+def _robust(options: argparse.Namespace) -> int:
+    paths = options.notebooks or chapter_paths()
+    return 0 if robust(paths, options.workers or min(cores(), len(paths))) else 1
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.notebooks", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -107,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("notebooks", nargs="*", type=Path, help="all chapters when none is named")
     command.add_argument("--workers", type=int, help="notebooks at a time (one a core)")
     command.set_defaults(run=_verify)
+    command = commands.add_parser("robust", help="verify under several numerics profiles, and report what they change")
+    command.add_argument("notebooks", nargs="*", type=Path, help="all chapters when none is named")
+    command.add_argument("--workers", type=int, help="notebooks at a time (one a core)")
+    command.set_defaults(run=_robust)
     command = commands.add_parser("export", help="write a notebook as MyST text")
     command.add_argument("notebook", type=Path)
     command.add_argument("text", type=Path, nargs="?", help="standard output when left out")

@@ -95,7 +95,7 @@ def difference(stored: str, fresh: str, within: Tolerance = EXACT) -> str:
     if words(stored) != words(fresh):
         return "the words differ"
     before, after = numbers(stored), numbers(fresh)  # as many: the words hold a place for each
-    outside = [(x, y) for x, y in zip(before, after, strict=True) if not within.allows(_value(x), _value(y))]
+    outside = [(x, y) for x, y in zip(before, after, strict=True) if not within.allows(value(x), value(y))]
     return "; ".join(f"{x} is stored, {y} was computed, {within} is allowed" for x, y in outside)
 
 
@@ -112,5 +112,6 @@ def numbers(text: str) -> list[str]:
     return [found[0] for found in _NUMBER.finditer(text)]
 
 
-def _value(written: str) -> float:
+def value(written: str) -> float:
+    """The number that is written so."""
     return float(written.replace(",", "").replace("−", "-"))

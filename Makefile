@@ -26,11 +26,10 @@ $(READY): requirements.txt requirements-no-deps.txt constraints.txt pyproject.to
 book: $(BOOK)  ## render the book to _build/html, warnings as errors
 	@echo "The book is ready: _build/html/index.html"
 
-# A page that failed must fail again: what Sphinx remembers of it is thrown away.
 $(BOOK): $(READY) $(SOURCES)
 	@echo "== Rendering the book"
 	@rm -f $@
-	@$(BIN)/python -m tools.stage book $(BIN)/jupyter-book build . --all -W -n --keep-going --quiet || { rm -rf _build/.doctrees; exit 1; }
+	@$(BIN)/python -m tools.stage book $(BIN)/python -m tools.book
 	@touch $@
 
 test: lint unit notebooks site  ## everything that CI runs: lint, floors, unit tests, notebooks, book, site checks

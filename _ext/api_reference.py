@@ -138,6 +138,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
+    app.setup_extension("sphinx.ext.viewcode")
     app.config.autodoc_inherit_docstrings = False  # nn.Module's words on forward() are not about our layer
     app.config.python_use_unqualified_type_names = True
     app.config.add_module_names = False

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from fresh_pages import facts, note_facts
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -82,6 +83,20 @@ def find_formulas(root: Path) -> list[Formula]:
     return list(formulas.values())
 
 
+def _facts(root: Path) -> list[tuple]:
+    """All that the index shows but for the text of functions and tests, which are included as files."""
+    return [
+        (
+            formula.label,
+            formula.latex,
+            formula.chapter and (formula.chapter.docname, formula.chapter.title),
+            formula.functions,
+            formula.tests,
+        )
+        for formula in find_formulas(root)
+    ]
+
+
 def equations(chapter: Chapter) -> Iterator[tuple[str, str]]:
     """Label and LaTeX of each equation that a page labels ``eq-…``, also inside margin notes and the like."""
     for cell in chapter.markdown:
@@ -128,7 +143,7 @@ class FormulaIndex(SphinxDirective):
     """``{formula-index}``: for each chapter its equations, typeset, with links to function and test."""
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_reread()  # it depends on every chapter, on lib and on the tests, also on files that are new
+        note_facts(self.env, "formulas")
         formulas, here = find_formulas(Path(self.env.srcdir)), self.get_location()
         for formula in formulas:
             for fault in formula.missing:
@@ -150,24 +165,32 @@ class FormulaIndex(SphinxDirective):
 
 
 def _entry(formula: Formula) -> str:
-    """One formula as the Markdown that one would write by hand."""
+    """One formula as the Markdown that one would write by hand: the equation, below it function and test side by side."""
     functions = ", ".join(f"{{{place.role}}}`{place.full_name}`" for place in formula.functions)
     lines = ["$$", formula.latex, "$$", "", f"Equation {{eq}}`{formula.label}`, computed by {functions}."]
-    for test in formula.tests:
+    code = [("Computed by", place) for place in formula.functions]
+    code += [("Held to the truth by", place) for place in formula.tests]
+    lines += ["", "::::::{grid} 1 1 1 2", ":gutter: 2", ""]
+    for says, place in code:
         lines += [
+            ":::::{grid-item}",
             "",
-            f"::::{{dropdown}} Held to the truth by `{test.name}`",
-            f":::{{literalinclude}} /{test.path}",
-            f":caption: {test.path}",
+            f"::::{{dropdown}} {says} `{place.name}`",
+            "",
+            f":::{{literalinclude}} /{place.path}",
+            f":caption: {place.path}",
             ":language: python",
-            f":pyobject: {test.name}",
+            f":pyobject: {place.name}",
             ":::",
             "::::",
+            ":::::",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "::::::"])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.setup_extension("fresh_pages")
+    facts("formulas", _facts)
     app.add_directive("formula-index", FormulaIndex)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
+from fresh_pages import facts, note_facts
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -86,7 +87,7 @@ class SourceMap(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         root = Path(self.env.srcdir)
-        self.env.note_reread()  # it depends on the metadata of every chapter, also of one that is new
+        note_facts(self.env, "treated passages")
         self.env.note_dependency(str(root / PASSAGES))
         passages, pages = read_passages(root), treating(read_book(root))
         done = [passage for passage in passages if not _owed(passage, pages)]
@@ -139,5 +140,7 @@ def _plain(docname: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.setup_extension("fresh_pages")
+    facts("treated passages", lambda root: treating(read_book(root)))
     app.add_directive("source-map", SourceMap)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

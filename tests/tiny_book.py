@@ -96,7 +96,7 @@ class Book:
             "nb_execution_mode": "off",
             "myst_enable_extensions": ["dollarmath", "colon_fence"],
             "nitpicky": True,
-            "exclude_patterns": ["_out", "_trees"],
+            "exclude_patterns": ["_out", "_trees", "jupyter_execute"],
         }
         warnings, out = io.StringIO(), self.root / "_out"
         with docutils_namespace():

@@ -60,6 +60,15 @@ def test_shapes_are_shown_as_they_were_written(reference):
     assert "History" in signature
 
 
+def test_each_function_leads_to_its_source_and_back(reference):
+    page = BeautifulSoup(reference.html("reference/api/core"), "html.parser")
+    link = page.find(id="lib.core.training.train").find("a", class_="reference", string="[source]")
+    assert link["href"] == "../../_modules/lib/core/training.html#train"
+    source = BeautifulSoup(reference.html("_modules/lib/core/training"), "html.parser")
+    assert "def train(" in source.find(id="train").get_text()
+    assert source.find(id="train").find("a", string="[docs]")["href"].endswith("#lib.core.training.train")
+
+
 LIBRARY = '''"""A module."""
 from torch import Tensor, nn
 

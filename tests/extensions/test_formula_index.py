@@ -91,7 +91,10 @@ def test_the_page_shows_equation_function_and_test(three):
         "chapters/formulas/x.html#equation-eq-affine",
         "index.html#lib.dense.linear",
     ]
-    shown = entry.select_one("details")
+    function, shown = entry.select(".sd-row > .sd-col > details")  # side by side
+    assert function.summary.get_text().strip() == "Computed by linear"
+    assert function.select_one(".caption-text").get_text() == "lib/dense.py"
+    assert "def linear(x):" in function.select_one("pre").get_text()
     assert shown.summary.get_text().strip() == "Held to the truth by test_linear"
     assert shown.select_one(".caption-text").get_text() == "tests/test_dense.py"
     assert '@pytest.mark.equation("eq-affine")' in shown.select_one("pre").get_text()

@@ -8,7 +8,7 @@ BIN     := $(VENV)/bin
 BOOK    := _build/html/.built
 
 # What a page may depend on. The library's docstrings are part of the book.
-SOURCES := $(shell find chapters lib reference tests _ext _extra _static _templates benchmarks/results.json -type f ! -path '*/__pycache__/*' ! -path '*/.*' 2>/dev/null) \
+SOURCES := $(shell find chapters lib reference tests tools/chapter _ext _extra _static _templates benchmarks/results.json -type f ! -path '*/__pycache__/*' ! -path '*/.*' 2>/dev/null) \
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .validation import check_finite, check_indices, check_rank
 
-__all__ = ["Target", "target_classes", "target_score"]
+__all__ = ["Target", "check_outputs", "target_classes", "target_score"]
 
 #: One class for all examples or one for each, in whatever form a caller has them.
 Target = int | Sequence[int] | Integer[Tensor, ""] | Integer[Tensor, " batch"] | Integer[np.ndarray, "..."] | np.integer
@@ -36,6 +36,19 @@ def target_classes(target: Target, batch: int, device: torch.device) -> Int64[Te
     return classes.long().expand(batch)
 
 
+def check_outputs(outputs: Float[Tensor, "batch classes"], target: Int64[Tensor, " examples"]) -> None:
+    """Require outputs of which every target is a class.
+
+    Raises:
+        TypeError: outputs that are no floating-point tensor.
+        ValueError: outputs of another rank, a target outside the classes.
+    """
+    check_rank("the model's output", outputs, "batch classes")
+    if not outputs.is_floating_point():
+        raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")
+    check_indices("target", target, outputs.shape[1], f"the {outputs.shape[1]} classes")
+
+
 def target_score(outputs: Float[Tensor, "batch classes"], target: Target) -> Float[Tensor, " batch"]:
     """Pick the scalar that is explained: the output of one class for each example.
 
@@ -49,10 +62,8 @@ def target_score(outputs: Float[Tensor, "batch classes"], target: Target) -> Flo
             that is NaN or infinite.
     """
     check_rank("the model's output", outputs, "batch classes")
-    if not outputs.is_floating_point():
-        raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")
     target = target_classes(target, len(outputs), outputs.device)
-    check_indices("target", target, outputs.shape[1], f"the {outputs.shape[1]} classes")
+    check_outputs(outputs, target)
     scores = outputs.gather(1, target[:, None]).squeeze(1)
     check_finite("the explained score", scores)
     return scores

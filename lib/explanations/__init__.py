@@ -1,10 +1,12 @@
 """Why did the model answer that? Methods that attribute a score to the input, and checks of what they claim.
 
 Every method is called as ``method(model, inputs, target, *, knobs)`` and returns a tensor shaped like ``inputs``. The model
-is a module or any callable that returns ``[batch, classes]``; it is explained in evaluation mode and is afterwards
-as it was: its mode, its gradients, its hooks, the random numbers and the inputs.
+is a module or any callable that returns ``[batch, classes]``; ``arguments`` are passed on to it, one row an example (a
+padding mask). It is explained in evaluation mode, and so is every module that a callable runs; afterwards all is as it
+was: modes, gradients, hooks, buffers, the random numbers and the inputs.
 """
 
+from .completeness import completeness_gap
 from .faithfulness import FaithfulnessCurve, deletion_curve, insertion_curve
 from .grad_cam import class_activation_map, grad_cam, grad_cam_map
 from .guided_backprop import guided_backprop
@@ -19,6 +21,7 @@ __all__ = [
     "FaithfulnessCurve",
     "cascading_randomization",
     "class_activation_map",
+    "completeness_gap",
     "deletion_curve",
     "grad_cam",
     "grad_cam_map",

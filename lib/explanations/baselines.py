@@ -21,7 +21,7 @@ def baseline_like(
     if not isinstance(baseline, Tensor):
         if isinstance(baseline, bool) or not isinstance(baseline, int | float):
             raise TypeError(f"baseline must be a number or a torch.Tensor, got {type(baseline).__name__}")
-        baseline = torch.tensor(float(baseline), dtype=inputs.dtype)
+        baseline = torch.tensor(float(baseline), dtype=inputs.dtype, device=inputs.device)
     if baseline.dtype != inputs.dtype:
         raise TypeError(f"baseline must have the dtype of inputs, {inputs.dtype}, got {baseline.dtype}")
     check_finite("baseline", baseline)

@@ -1,60 +1,64 @@
 """The gradient, averaged on the way from nothing to the input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
+from lib.core.targets import Target
 from lib.core.validation import check_positive_int
 
 from .baselines import baseline_like
-from .gradients import check_inputs, score, weighted_gradient
+from .calls import explaining
 
 __all__ = ["integrated_gradients"]
+
+_MOST_STEPS = 1000  # the nodes are the eigenvalues of a matrix of this size; a kink of the model, not they, then limits
 
 
 def integrated_gradients(
     model: Callable,
     inputs: Float[Tensor, "batch *features"],
-    target: int | Int64[Tensor, " batch"],
+    target: Target,
     *,
     baseline: float | Tensor = 0.0,
     steps: int = 50,
     power: int = 1,
+    arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
-    return_gap: bool = False,
-) -> Float[Tensor, "batch *features"] | tuple[Float[Tensor, "batch *features"], Float[Tensor, " batch"]]:
+) -> Float[Tensor, "batch *features"]:
     """(x − x′) ⊙ ∫₀¹ ∇f_c(x′ + α (x − x′)) dα, by ``steps`` Gauss–Legendre nodes.
 
     Equation: eq-integrated-gradients. Sundararajan et al. 2017, equation 1. Units: score. As ``steps``
-    grows, the attributions of an example add up to f(x) − f(x′) (completeness); ``return_gap`` also returns
-    how far they are from it, sum minus difference, one number an example. ``power`` p places the nodes at
-    α = uᵖ, denser near the baseline, which pays where the model bends most there (layer norm at zero).
+    grows, the attributions of an example add up to f(x) − f(x′); `completeness_gap` says what they miss.
+    ``power`` p places the nodes at α = uᵖ, denser near the baseline (layer norm bends most at zero).
+
+    >>> integrated_gradients(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1, steps=2)
+    tensor([[0., 9.]])
 
     Raises:
         TypeError: inputs or baseline of a wrong dtype, a target that is no class index.
-        ValueError: no steps, a baseline that does not broadcast, and what `saliency` refuses.
+        ValueError: no steps or over 1000, a power that so few nodes cannot integrate, a baseline that does not broadcast.
     """
-    check_inputs(inputs)
     check_positive_int("steps", steps)
+    if steps > _MOST_STEPS:
+        raise ValueError(f"steps must be at most {_MOST_STEPS}, got {steps}")
     check_positive_int("power", power)
-    start = baseline_like(baseline, inputs)
-    inputs = inputs.detach()
-    difference = inputs - start
-    alphas, weights = (values.to(inputs) for values in _nodes(steps, power))
-    alphas = alphas.reshape(-1, *[1] * inputs.ndim)
+    if power > 2 * steps:  # dα = p uᵖ⁻¹ du, and n nodes integrate polynomials up to degree 2n − 1
+        raise ValueError(f"power must be at most twice the {steps} steps, got {power}")
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+        start = baseline_like(baseline, score.inputs)
+        difference = score.inputs - start
+        alphas, weights = _nodes(steps, power)
+        alphas = alphas.to(inputs.device, inputs.dtype).reshape(-1, *[1] * inputs.ndim)
 
-    def on_the_path(which: Tensor, rows: slice) -> Tensor:
-        return start[rows] + alphas[which] * difference[rows]
+        def on_the_path(which: Tensor, rows: Tensor) -> Tensor:
+            return start[rows] + alphas[which] * difference[rows]
 
-    attributions = difference * weighted_gradient(model, on_the_path, weights, inputs, target, chunk_size=chunk_size)
-    if not return_gap:
-        return attributions
-    promised = score(model, inputs, target) - score(model, start, target)
-    return attributions, attributions.flatten(1).sum(1) - promised
+        return difference * score.weighted_gradient(on_the_path, weights)
 
 
 @cache  # numpy finds the nodes as eigenvalues, which takes longer than a small model

@@ -1,17 +1,17 @@
 """What the score loses when a window of the input is covered."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from lib.core.targets import target_classes
+from lib.core.targets import Target
 from lib.core.validation import check_positive_int
 
 from .baselines import baseline_like
-from .gradients import check_inputs, examples_per_call, score
+from .calls import at_least_single, check_inputs, explaining
 
 __all__ = ["occlusion"]
 
@@ -19,19 +19,24 @@ __all__ = ["occlusion"]
 def occlusion(
     model: Callable,
     inputs: Float[Tensor, "batch *features"],
-    target: int | Int64[Tensor, " batch"],
+    target: Target,
     *,
     window: tuple[int, ...],
     stride: tuple[int, ...] | None = None,
     baseline: float | Tensor = 0.0,
+    reveal: bool = False,
+    arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> Float[Tensor, "batch *features"]:
     """Cover one window after another with the baseline; each entry gets the mean drop of the windows over it.
 
     Equation: eq-occlusion. Zeiler & Fergus 2014, section 4.2. ``window`` and ``stride`` give one size for each axis
-    after the batch: ``(3, 32, 32)`` covers squares of a colour image, ``(1,)`` one column of a table,
-    ``(1, 64)`` one token of width 64. The stride is the window if not given; the last window of an axis is
-    cut off at its end. Units: score. Needs no gradient.
+    after the batch: ``(3, 32, 32)`` covers squares of a colour image, ``(1, 64)`` one token of width 64. The stride is
+    the window if not given; the last window of an axis is cut off at its end. ``reveal`` asks the opposite: what the
+    score gains when a window alone is shown on the baseline. Units: score. Needs no gradient.
+
+    >>> occlusion(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1, window=(1,))
+    tensor([[0., 9.]])
 
     Raises:
         TypeError: inputs or baseline of a wrong dtype, a window that is no tuple of ints, a target that is no class index.
@@ -47,24 +52,24 @@ def occlusion(
             raise ValueError(
                 f"stride must not exceed the window, or entries are skipped; axis {axis}: {step} > {width}"
             )
-    inputs = inputs.detach()
-    covered = baseline_like(baseline, inputs)
     starts = torch.tensor(list(itertools.product(*map(_starts, features, window, stride))), device=inputs.device)
-
-    target = target_classes(target, len(inputs), inputs.device)
-    whole = score(model, inputs, target)
-    total, times = torch.zeros_like(inputs), inputs.new_zeros(features)
-    size = examples_per_call(inputs, chunk_size)
-    for rows in torch.arange(len(inputs), device=inputs.device).split(size):
-        for which in starts.split(max(1, size // len(rows))):
-            mask = _inside(which, window, features)
-            pictures = torch.where(mask[:, None], covered[rows], inputs[rows])  # windows × rows × features
-            scores = score(model, pictures.flatten(0, 1), target[rows].repeat(len(which)))
-            drop = whole[rows] - scores.reshape(len(which), len(rows))
-            mask = mask.to(inputs.dtype)
-            total[rows] += torch.tensordot(drop.T, mask, dims=1)
-            times += mask.sum(0) if rows[0] == 0 else 0  # the same for every example
-    return total / times
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+        whole, patch, sign = score.inputs, baseline_like(baseline, score.inputs), 1
+        if reveal:
+            whole, patch, sign = patch, whole, -1
+        untouched = score.at(whole)
+        total = torch.zeros_like(whole, dtype=at_least_single(inputs.dtype))
+        times = total.new_zeros(features)
+        for rows in score.rows.split(score.chunk):
+            for which in starts.split(max(1, score.chunk // len(rows))):
+                mask = _inside(which, window, features)
+                pictures = torch.where(mask[:, None], patch[rows], whole[rows])  # windows × rows × features
+                scores = score.of(pictures.flatten(0, 1), rows.repeat(len(which)))
+                drop = sign * (untouched[rows] - scores.reshape(len(which), len(rows)))
+                mask = mask.to(total.dtype)
+                total[rows] += torch.tensordot(drop.T.to(total.dtype), mask, dims=1)
+                times += mask.sum(0) if rows[0] == 0 else 0  # the same for every example
+        return (total / times).to(inputs.dtype)
 
 
 def _check_sizes(name: str, sizes: tuple[int, ...], features: tuple[int, ...]) -> None:

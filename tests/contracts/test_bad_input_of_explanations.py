@@ -76,6 +76,8 @@ FOR_ALL = [
     (lambda f: f(MODEL, X, TARGET[:, None]), ValueError, "target must give one class for each of the 4 examples, got shape (4, 1)"),
     (lambda f: f(MODEL, X.tolist(), 0), TypeError, "inputs must be a torch.Tensor, got list"),
     (lambda f: f(MODEL, X.long(), 0), TypeError, "inputs must be floating point, got torch.int64"),
+    (lambda f: f(MODEL, X.long(), 0), TypeError, "token ids have no gradient: embed them first"),
+    (lambda f: f("model", X, 0), TypeError, "model must be a module or another callable, got str"),
     (lambda f: f(MODEL, X[:0], 0), ValueError, "inputs must hold at least one element, got shape (0, 6)"),
     (lambda f: f(MODEL, X[:, 0], 0), ValueError, "inputs must have a batch axis and at least one more, got shape (4,)"),
     (lambda f: f(MODEL, one(torch.nan), 0), ValueError, "inputs must be finite, got nan at (1, 3) (1 such values)"),
@@ -97,6 +99,9 @@ WITHOUT_GRADIENT = [
     (lambda f: f(with_end(lambda y: y.detach() * nn.Parameter(torch.ones(3))), X, 0), ValueError, NO_PATH),
 ]
 
+KEEPS = nn.Sequential(nn.Linear(6, 3))
+KEEPS.last = [KEEPS(X)]  # in a list, where only copy.deepcopy finds it
+
 RAGGED = "must give one size for each of the 3 axes (3, 6, 8), got"
 KNOBS = {
     "smoothgrad": [
@@ -115,6 +120,8 @@ KNOBS = {
         (lambda: integrated_gradients(MODEL, X, 0, steps=-1), ValueError, "steps must be at least 1, got -1"),
         (lambda: integrated_gradients(MODEL, X, 0, steps=1.5), TypeError, "steps must be an int, got float 1.5"),
         (lambda: integrated_gradients(MODEL, X, 0, steps=True), TypeError, "steps must be an int, got bool True"),
+        (lambda: integrated_gradients(MODEL, X, 0, steps=20_000), ValueError, "steps must be at most 1000, got 20000"),
+        (lambda: integrated_gradients(MODEL, X, 0, power=10**6), ValueError, "power must be at most twice the 50 steps, got 1000000"),
         (lambda: integrated_gradients(MODEL, X, 0, power=0), ValueError, "power must be at least 1, got 0"),
         (lambda: integrated_gradients(MODEL, X, 0, power=0.5), TypeError, "power must be an int, got float 0.5"),
         (lambda: integrated_gradients(MODEL, X, 0, chunk_size=-4), ValueError, "chunk_size must be at least 1, got -4"),
@@ -142,9 +149,11 @@ KNOBS = {
         (lambda: occlusion(nn.Flatten(), PICTURES, 0, window=(3, 2, 2), chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
     ],
     "guided_backprop": [
-        (lambda: guided_backprop(nn.Sequential(nn.Flatten(), nn.Tanh()), X, 0), ValueError, "model must hold at least one ReLU or ReLU6 as a module, got Sequential without any"),
+        (lambda: guided_backprop(nn.Sequential(nn.Flatten(), nn.Tanh()), X, 0), ValueError, "the model must run at least one ReLU between inputs and score, got none"),
+        (lambda: guided_backprop(nn.LeakyReLU(), X, 0), ValueError, "the model must run at least one ReLU between inputs and score, got none"),
+        (lambda: guided_backprop(nn.Hardtanh(), X, 0), ValueError, "the model must run at least one ReLU between inputs and score, got none"),
         (lambda: guided_backprop(MODEL, X, 0, activations=(nn.GELU,)), ValueError, "model must hold at least one GELU as a module, got Sequential without any"),
-        (lambda: guided_backprop(MODEL.forward, X, 0), TypeError, "model must be a torch.nn.Module, so that its ReLUs are found, got method"),
+        (lambda: guided_backprop(MODEL.forward, X, 0, activations=(nn.GELU,)), TypeError, "model must be a torch.nn.Module to have activations by type, got method"),
     ],
     "rank_correlation": [
         (lambda: rank_correlation(X, X[:3]), ValueError, "first and second must have the same shape, got (4, 6) and (3, 6)"),
@@ -156,6 +165,10 @@ KNOBS = {
     ],
     "cascading_randomization": [
         (lambda: cascading_randomization(MODEL.forward, lambda m: X, generator=seeded(0)), TypeError, "model must be a torch.nn.Module to have layers, got method"),
+        (lambda: cascading_randomization(MODEL, lambda m: X, generator=seeded(0)), ValueError, "explain must run the model that it is given, which tells the order of the layers; it did not"),
+        (lambda: cascading_randomization(MODEL, lambda m: m(X).sum().item(), generator=seeded(0)), TypeError, "explain must return a torch.Tensor, got float"),
+        (lambda: cascading_randomization(MODEL, lambda m: m(X), generator=seeded(0), stops=["6", "top"]), ValueError, "stops must name layers with parameters, got ['top']; from the top: ['6', '4', '1', '0']"),
+        (lambda: cascading_randomization(KEEPS, lambda m: m(X), generator=seeded(0)), ValueError, "model must be one that can be copied with copy.deepcopy, got: Only Tensors created explicitly"),
         (lambda: cascading_randomization(nn.ReLU(), lambda m: X, generator=seeded(0)), ValueError, "model must have parameters to randomise, got ReLU without any"),
     ],
 }  # fmt: skip
@@ -168,6 +181,9 @@ for curve in (deletion_curve, insertion_curve):
         (lambda f=curve: f(MODEL, X, 0, one(torch.nan), steps=2), ValueError, "attributions must be finite, got nan at (1, 3)"),
         (lambda f=curve: f(MODEL, X, 0, X, steps=7), ValueError, "steps must be at most the 6 entries that are ranked, got 7"),
         (lambda f=curve: f(MODEL, X, 0, X), ValueError, "steps must be at most the 6 entries that are ranked, got 20"),
+        (lambda f=curve: f(nn.Sequential(MODEL, nn.Softmax(1)), X, 0, X, steps=2), ValueError, "outputs='logits' must not be probabilities already, got rows that are positive and add up to 1"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=2, outputs="probabilities"), ValueError, "outputs='probabilities' must lie in [0, 1], got"),
+        (lambda f=curve: f(MODEL, X, 0, X, steps=2, outputs="odds"), ValueError, "outputs must be 'logits' or 'probabilities', got 'odds'"),
         (lambda f=curve: f(MODEL, X, 0, X, steps=0), ValueError, "steps must be at least 1, got 0"),
         (lambda f=curve: f(MODEL, X, 0, X, steps=True), TypeError, "steps must be an int, got bool True"),
         (lambda f=curve: f(MODEL, X, 0, X, steps=2, baseline=torch.zeros(4)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (4,)"),

@@ -1,9 +1,12 @@
 """What every explanation method promises, whatever it computes. A new method is one more line in the family."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from explained_models import LAYER, SHAPES, build, linear_model, sample
@@ -13,6 +16,7 @@ from torch.testing import assert_close
 from lib.core import fixed_seed, seeded
 from lib.data import load_mnist
 from lib.explanations import (
+    completeness_gap,
     deletion_curve,
     grad_cam,
     guided_backprop,
@@ -69,6 +73,12 @@ FAMILY = {
         lambda m, x, t: occlusion(
             m, x, t, window=(1, 2, 3)[1 - x.ndim :], stride=(1, 1, 2)[1 - x.ndim :], baseline=ramp(x), chunk_size=13
         ),
+        differentiates=False,
+    ),
+    "occlusion, one entry alone": Method(
+        lambda m, x, t: occlusion(m, x, t, window=(1,) * (x.ndim - 1), baseline=ramp(x), reveal=True, chunk_size=7),
+        linear=lambda w, x: w * (x - ramp(x)),
+        localises=False,  # one pixel alone is no pattern
         differentiates=False,
     ),
     "grad_cam": Method(lambda m, x, t: grad_cam(m, x, t, layer=LAYER), on=("images",), invariant=False),
@@ -351,6 +361,164 @@ def test_another_network_gets_another_explanation(method, kind):
     assert (after - before).norm() > 0.05 * before.norm()
 
 
+# ---- what callers hand in ----------------------------------------------------------------------------------------
+
+
+@family(by_input=False)
+@pytest.mark.parametrize("form", [list, tuple, np.array, lambda c: torch.tensor(c, dtype=torch.uint8)])
+def test_targets_may_come_in_any_form_that_holds_integers(method, form):
+    model, x, target = build(method.on[0])
+    assert torch.equal(method.explain(model, x, form(target.tolist())), method.explain(model, x, target))
+
+
+@family(by_input=False)
+@pytest.mark.parametrize("form", [torch.tensor, np.int64, np.array])
+def test_one_target_may_be_any_integer(method, form):
+    model, x, _ = build(method.on[0])
+    assert torch.equal(method.explain(model, x, form(1)), method.explain(model, x, 1))
+
+
+class OtherPrecision(nn.Module):
+    """A network that computes in another precision than its inputs have."""
+
+    def __init__(self, model, dtype):
+        super().__init__()
+        self.model, self.dtype = model.to(dtype), dtype
+
+    def forward(self, x):
+        return self.model(x.to(self.dtype))
+
+
+def prefixed(method, prefix):
+    """Grad-CAM names a layer: the same call where the network stands inside another module."""
+    knobs = {"grad_cam": {}, "grad_cam with signs": {"relu": False}}
+    name = next(name for name, member in FAMILY.items() if member is method)
+    return partial(grad_cam, layer=f"{prefix}.{LAYER}", **knobs[name]) if name in knobs else method.explain
+
+
+@family()
+def test_a_model_may_compute_in_another_precision_than_its_inputs_have(method, kind):
+    model, x, target = build(kind)
+    expected = method.explain(model, x, target)
+    found = prefixed(method, "model")(OtherPrecision(model, torch.float64), x, target)
+    assert found.dtype == x.dtype
+    assert_close(found, expected, rtol=1e-3, atol=1e-5)  # as in double precision above
+
+
+@family()
+def test_autocast_to_half_precision_changes_no_more_than_it_must(method, kind):
+    model, x, target = build(kind)
+    expected = method.explain(model, x, target)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = method.explain(model, x, target)
+    assert found.dtype == x.dtype
+    if method.differentiates:
+        # bfloat16 has three digits; where a ReLU decides by less than that, single entries go the other way.
+        assert (found - expected).norm() < 0.15 * expected.norm()
+    else:
+        # Differences of two scores, each right to a few units of 1/256.
+        assert (found - expected).abs().max() < 4 / 256 * model(x).abs().max()
+
+
+# ---- wrapped, compiled, exported, shared ------------------------------------------------------------------------
+
+
+@family(lambda method: method.invariant or method is FAMILY["guided_backprop"])
+def test_a_lambda_in_training_mode_is_explained_like_its_module(method, kind):
+    model, x, target = build(kind)
+    expected, before = method.explain(model, x, target), everything(model.train(), x, target)
+    assert torch.equal(method.explain(lambda points: model(points), x, target), expected)
+    assert torch.equal(method.explain(partial(torch.func.functional_call, model, {}), x, target), expected)
+    assert_untouched(before, everything(model, x, target))
+
+
+@family(by_input=False)
+def test_a_compiled_model_that_has_run_is_explained_as_its_original(method):
+    model, x, target = build(method.on[0])
+    expected = method.explain(model, x, target)
+    compiled = torch.compile(model, backend="aot_eager")
+    compiled(x.clone())
+    assert torch.equal(method.explain(compiled, x, target), expected)
+
+
+@family(lambda method: method.invariant, by_input=False)
+def test_an_exported_model_can_be_explained(method):
+    model, x, target = build(method.on[0])
+    batch = torch.export.Dim("batch", min=2)
+    program = torch.export.export(model, (x.clone(),), dynamic_shapes=[{0: batch}]).module()
+    # The traced graph may call another kernel.
+    assert_close(method.explain(program, x, target), method.explain(model, x, target), rtol=1e-4, atol=1e-6)
+
+
+@family(by_input=False)
+def test_a_default_device_does_not_matter(method):
+    model, x, target = build(method.on[0])
+    expected = method.explain(model, x, target)
+    with torch.device("meta"):
+        assert torch.equal(method.explain(model, x, target), expected)
+
+
+@family()
+def test_threads_that_explain_one_model_get_what_one_alone_gets(method, kind):
+    model, x, target = build(kind)
+    others = {"images": partial(grad_cam, layer=LAYER), "rows": guided_backprop, "tokens": guided_backprop}
+    expected, modes = method.explain(model, x, target), [module.training for module in model.train().modules()]
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(method.explain, model, x, target) for _ in range(6)]
+        disturbances = [pool.submit(others[kind], model, x, target) for _ in range(6)]
+    assert all(torch.equal(future.result(), expected) for future in found)
+    assert all(future.exception() is None for future in disturbances)
+    assert [module.training for module in model.modules()] == modes
+
+
+class Padded(nn.Module):
+    """Reads the mean of the real tokens; a mask for each example says which those are."""
+
+    def __init__(self):
+        super().__init__()
+        with fixed_seed(0):
+            self.body, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, tokens, real, scale):
+        hidden = torch.tanh(self.body(tokens)) * real[:, :, None]
+        return self.head(hidden.sum(1) / real.sum(1, keepdim=True)) * scale[:, None]
+
+
+WITH_ARGUMENTS = {
+    "saliency": saliency,
+    "input_x_gradient": input_x_gradient,
+    "smoothgrad": lambda *a, **k: smoothgrad(*a, **k, generator=seeded(0), samples=6, chunk_size=5),
+    "integrated_gradients": partial(integrated_gradients, steps=7, chunk_size=5),
+    "occlusion": partial(occlusion, window=(1, 8), chunk_size=3),
+    "completeness_gap": lambda m, x, t, **k: completeness_gap(m, x, t, x, **k, chunk_size=3),
+    "deletion_curve": lambda m, x, t, **k: deletion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
+    "insertion_curve": lambda m, x, t, **k: insertion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
+}
+
+
+@pytest.mark.parametrize("method", WITH_ARGUMENTS.values(), ids=WITH_ARGUMENTS)
+def test_further_arguments_follow_their_examples(method):
+    model, x, target = Padded(), sample("tokens"), torch.tensor([2, 0, 1, 1])
+    real = torch.arange(5) < torch.tensor([5, 3, 2, 4])[:, None]
+    scale = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    together = method(model, x, target, arguments=(real, scale))
+    for i in range(4):
+        alone = method(lambda points: model(points, real[i : i + 1], scale[i : i + 1]), x[i : i + 1], target[i])  # noqa: B023
+        assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("curve", [deletion_curve, insertion_curve])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_curves_of_probabilities_are_those_of_their_logits(curve, kind):
+    model, x, target = build(kind)
+    curves = [
+        curve(network, x, target, x.flip(-1), steps=5, outputs=outputs)
+        for network, outputs in ((model, "logits"), (nn.Sequential(model, nn.Softmax(1)), "probabilities"))
+    ]
+    assert_close(curves[0].probability, curves[1].probability)
+    assert_close(curves[0].area, curves[1].area)
+
+
 # ---- what decides is found --------------------------------------------------------------------------------------
 
 CORNERS = torch.tensor([[0, 0], [5, 9], [11, 2], [8, 8]])  # where each example has its patch
@@ -448,6 +616,7 @@ def test_the_curves_leave_nothing_behind(curve, kind, in_call):
 def test_the_family_knows_every_method():
     import lib.explanations
 
-    judged = {"deletion_curve", "insertion_curve", "FaithfulnessCurve", "cascading_randomization", "rank_correlation"}
+    judged = {"deletion_curve", "insertion_curve", "FaithfulnessCurve", "completeness_gap"}
+    judged |= {"cascading_randomization", "rank_correlation"}
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
     assert {name.split(",")[0].split()[0] for name in FAMILY} == set(lib.explanations.__all__) - judged - coarse

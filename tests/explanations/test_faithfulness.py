@@ -125,7 +125,7 @@ def test_ties_are_deleted_from_the_front():
 
 
 def test_a_model_that_does_not_look_keeps_its_probability():
-    curve = deletion_curve(lambda x: torch.tensor([[0.0, 1.0]]).repeat(len(x), 1), X.float(), 1, X.float(), steps=4)
+    curve = deletion_curve(lambda x: torch.tensor([[1.0, 2.0]]).repeat(len(x), 1), X.float(), 1, X.float(), steps=4)
     probability = torch.tensor(1.0).sigmoid()
     assert_close(curve.probability, probability.expand(2, 5))
     assert_close(curve.area, probability.expand(2))

@@ -115,3 +115,8 @@ def test_a_layer_that_runs_twice_is_read_where_it_ran_last():
     last = model.conv(torch.tanh(model.conv(x)))
     expected = torch.einsum("k,bkhw->bhw", model.head.weight[1], last) / 48
     assert_close(grad_cam_map(model, x, 1, layer="conv", relu=False), expected.detach())
+
+
+def test_a_map_of_a_model_that_is_being_trained_carries_no_graph():
+    model, x = pooled_linear(), sample("images")
+    assert not class_activation_map(model, x, 1, layer="maps", head="head").requires_grad

@@ -7,6 +7,7 @@ from explained_models import sample
 from torch import nn
 from torch.testing import assert_close
 
+from lib.architectures import relu as relu_of_the_book
 from lib.core import fixed_seed
 from lib.explanations import guided_backprop, saliency
 
@@ -96,8 +97,50 @@ def test_an_activation_off_the_path_is_left_alone():
             self.relu = nn.ReLU()
 
         def forward(self, x):
-            return self.body(x) * self.relu(self.gate(x)).detach() + self.relu(self.gate(x.detach()).detach())
+            return self.relu(self.body(x)) * self.relu(self.gate(x)).detach() + self.relu(
+                self.gate(x.detach()).detach()
+            )
 
     model, x = WithGate(), sample("rows")
-    expected = model.relu(model.gate(x))[:, 1:2] * model.body.weight[1]
+    with torch.no_grad():
+        model.body.weight.abs_()  # and the one on the path has nothing negative to stop
+    expected = model.relu(model.gate(x))[:, 1:2] * model.body.weight[1] * (model.body(x)[:, 1:2] > 0)
     assert_close(guided_backprop(model, x, 1), expected.detach())
+
+
+def as_function(kind):
+    """The deep network with its ReLUs called as functions, in several spellings."""
+    model, relu = deep(), {
+        "torch.relu": torch.relu,
+        "in place": lambda z: torch.relu_(z * 1),
+        "clamp": lambda z: z.clamp(min=0),
+        "threshold": lambda z: nn.functional.threshold(z, 0, 0),
+        "relu6": nn.functional.relu6,
+        "lib": relu_of_the_book,
+    }[kind]  # fmt: skip
+    first, _, second, _, flat, head = model
+    return lambda x: head(flat(relu(second(relu(first(x))))))
+
+
+@pytest.mark.parametrize("kind", ["torch.relu", "in place", "clamp", "threshold", "relu6", "lib"])
+def test_a_relu_that_is_called_as_a_function_is_guided_as_well(kind):
+    x = sample("images") / 10  # no unit reaches 6
+    assert_close(guided_backprop(as_function(kind), x, 1), guided_backprop(deep(), x, 1))
+
+
+def test_a_compiled_model_is_explained_as_what_it_was_compiled_from():
+    model, x = deep(), sample("images")
+    compiled = torch.compile(model, backend="aot_eager")
+    compiled(x)  # what is compiled now ignores hooks that come later
+    assert torch.equal(guided_backprop(compiled, x, 1), guided_backprop(model, x, 1))
+    function = torch.compile(lambda z: model(z), backend="aot_eager")
+    function(x)
+    assert torch.equal(guided_backprop(function, x, 1), guided_backprop(model, x, 1))
+
+
+@pytest.mark.bad_input
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # the compiler looks at the inputs
+def test_a_compiled_part_is_refused():
+    model = nn.Sequential(torch.compile(nn.Sequential(nn.Linear(6, 6), nn.ReLU()), backend="aot_eager"), nn.ReLU())
+    with pytest.raises(ValueError, match=r"must not hold compiled .* got \['CompiledFunctionBackward'\]"):
+        guided_backprop(model, sample("rows"), 1)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from lib.core import fixed_seed
-from lib.explanations import input_x_gradient, integrated_gradients
+from lib.explanations import completeness_gap, input_x_gradient, integrated_gradients, occlusion
 
 
 def test_a_saturated_score_is_attributed_in_full():
@@ -53,6 +53,7 @@ def powers(degree):
 )
 def test_n_nodes_integrate_polynomials_up_to_degree_2n_minus_1(steps, degree, power, baseline, end):
     x = torch.tensor([[end, -0.7]], dtype=torch.float64)
+    power = min(power, 2 * steps)
     attributions = integrated_gradients(powers(degree), x, 0, baseline=baseline, steps=steps, power=power)
     if power * (degree - 1) + power - 1 <= 2 * steps - 1:  # the degree in u, with α = uᵖ and dα = p uᵖ⁻¹ du
         assert_close(attributions, x**degree - baseline**degree, rtol=1e-8, atol=1e-9)
@@ -77,8 +78,9 @@ def test_captum_with_the_same_nodes_agrees():
         method="gausslegendre",
         return_convergence_delta=True,
     )
-    ours, gap = integrated_gradients(model, x, target, baseline=baseline, steps=7, return_gap=True)
+    ours = integrated_gradients(model, x, target, baseline=baseline, steps=7)
     assert_close(ours, theirs.detach())
+    gap = completeness_gap(model, x, target, ours, baseline=baseline)
     # Captum's delta has the same sign: what the attributions add up to, less what they should.
     assert_close(gap, delta)
     assert gap.abs().max() > 1e-3
@@ -95,13 +97,14 @@ def test_captum_agrees_on_images_and_tokens(kind):
 def test_the_gap_is_the_sum_less_what_the_score_gained():
     model, x, target = build("tokens")
     model, x = model.double(), x.double()
-    attributions, gap = integrated_gradients(model, x, target, baseline=0.5, steps=3, return_gap=True)
+    attributions = integrated_gradients(model, x, target, baseline=0.5, steps=3)
+    gap = completeness_gap(model, x, target, attributions, baseline=0.5, chunk_size=3)
     gained = (model(x) - model(torch.full_like(x, 0.5))).gather(1, target[:, None]).squeeze(1).detach()
     assert_close(gap, attributions.sum((1, 2)) - gained)
-    finer = [
-        integrated_gradients(model, x, target, baseline=0.5, steps=steps, return_gap=True)[1].abs().max()
-        for steps in (3, 30, 300)
-    ]
+    finer = []
+    for steps in (3, 30, 300):
+        attributions = integrated_gradients(model, x, target, baseline=0.5, steps=steps)
+        finer.append(completeness_gap(model, x, target, attributions, baseline=0.5).abs().max())
     assert finer[0] > 3 * finer[1] > 9 * finer[2]
 
 
@@ -111,7 +114,8 @@ def test_nodes_near_the_baseline_pay_where_a_layer_norm_starts_from_zero():
         model = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3)).double()
         x = sample("tokens").double()[:, 0] * 3
     gaps = [
-        integrated_gradients(model, x, 1, power=power, steps=50, return_gap=True)[1].abs().mean() for power in (1, 3)
+        completeness_gap(model, x, 1, integrated_gradients(model, x, 1, power=power, steps=50)).abs().mean()
+        for power in (1, 3)
     ]
     assert gaps[1] < 0.5 * gaps[0]
     assert gaps[0] > 1e-4
@@ -139,3 +143,25 @@ def test_one_node_is_the_gradient_in_the_middle_of_the_path():
     model, x, target = build("rows")
     # (x / 2) ⊙ ∇f(x / 2), twice.
     assert_close(integrated_gradients(model, x, target, steps=1), 2 * input_x_gradient(model, x / 2, target))
+
+
+def test_the_gap_judges_any_method_that_promises_to_be_complete():
+    model, x, target = build("rows")
+    whole = occlusion(model, x, target, window=(6,), baseline=0.5)  # one window: its drop is the whole gain, six times
+    gap = completeness_gap(model, x, target, whole, baseline=0.5)
+    gained = (model(x) - model(torch.full_like(x, 0.5))).gather(1, target[:, None]).squeeze(1).detach()
+    assert_close(gap, 5 * gained, rtol=1e-4, atol=1e-5)
+    assert_close(completeness_gap(model, x, target, whole / 6, baseline=0.5), torch.zeros(4), rtol=0, atol=1e-5)
+
+
+def test_fifty_nodes_are_the_default():
+    model, x, target = build("rows")
+    assert torch.equal(integrated_gradients(model, x, target), integrated_gradients(model, x, target, steps=50))
+    assert not torch.equal(integrated_gradients(model, x, target), integrated_gradients(model, x, target, steps=49))
+
+
+def test_half_precision_adds_up_in_single():
+    # 50 weights of about a fiftieth and 50 gradients of 1: in bfloat16 the sum would stop growing below 1.
+    x = torch.ones(1, 3).bfloat16()
+    attributions = integrated_gradients(lambda x: x.sum(1, keepdim=True), x, 0, steps=200, chunk_size=1)
+    assert_close(attributions, x, rtol=0, atol=0)

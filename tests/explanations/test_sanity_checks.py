@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from explained_models import build, network
+from explained_models import build, network, sample
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
@@ -15,11 +15,12 @@ from lib.core import fixed_seed, seeded
 from lib.explanations import cascading_randomization, guided_backprop, rank_correlation, saliency
 
 
-def parameters_after_each_step(model):
+def parameters_after_each_step(model, x):
     """In place of an explanation, note the parameters: layer name → all of them when that layer's turn was over."""
     noted = []
 
     def explain(copy):
+        copy(x)
         noted.append({name: parameter.detach().clone() for name, parameter in copy.named_parameters()})
         return torch.zeros(1)
 
@@ -29,13 +30,12 @@ def parameters_after_each_step(model):
 def test_layers_are_randomised_from_the_top_one_after_the_other_and_stay_so():
     model = network("images")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    seen = parameters_after_each_step(model)
+    seen = parameters_after_each_step(model, sample("images"))
     layers = ["head", "maps", "last", "norm", "first"]
     assert list(seen) == ["", *layers]
-    constant = {"maps.weight", "maps.bias", "norm.weight", "norm.bias"}  # still at their first values: no spread
     for done, parameters in enumerate(seen.values()):
         for name, value in parameters.items():
-            touched = name.split(".")[0] in layers[:done] and name not in constant
+            touched = name.split(".")[0] in layers[:done]  # also those of norms, which still stand at 0 and 1
             assert torch.equal(value, before[name]) != touched, (layers[:done], name)
     for name in seen["first"]:
         # Drawn once: a layer does not change again when the next one's turn comes.
@@ -48,7 +48,7 @@ def test_a_layer_keeps_its_scale_and_loses_its_pattern():
     with torch.no_grad():
         model[0].weight.copy_(torch.arange(90_000.0).reshape(300, 300) / 1e4 + 2)
     trained = model[0].weight.detach().clone()
-    weight = parameters_after_each_step(model)["0"]["0.weight"]
+    weight = parameters_after_each_step(model, torch.ones(1, 300))["0"]["0.weight"]
     # Mean and deviation of 90,000 draws: their own relative errors are 1/300 and 1/420.
     assert weight.mean().item() == pytest.approx(trained.mean().item(), rel=0.02)
     assert weight.std().item() == pytest.approx(trained.std().item(), rel=0.02)
@@ -106,7 +106,10 @@ def test_parameters_of_the_model_itself_have_a_name_too():
             super().__init__()
             self.scale, self.inner = nn.Parameter(torch.arange(4.0)), nn.Linear(4, 2)
 
-    seen = parameters_after_each_step(Bare())
+        def forward(self, x):
+            return self.inner(x * self.scale)
+
+    seen = parameters_after_each_step(Bare(), torch.ones(1, 4))
     assert list(seen) == ["", "inner", "(root)"]
     assert not torch.equal(seen["(root)"]["scale"], torch.arange(4.0))
     assert torch.equal(seen["inner"]["scale"], torch.arange(4.0))
@@ -126,6 +129,104 @@ def test_guided_backpropagation_forgets_the_model_slower_than_the_gradient_does(
             seen = cascading_randomization(model, lambda copy: method(copy, x, 1), generator=seeded(seed))  # noqa: B023
             correlations.append(rank_correlation(seen[""], seen["4"]).mean().item())
     assert sum(after[guided_backprop]) / 10 > sum(after[saliency]) / 10 + 0.1
+
+
+class HeadFirst(nn.Module):
+    """Registered against the order of execution; the body runs twice, attention calls its own output projection never."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.middle, self.body = nn.Linear(4, 3), nn.MultiheadAttention(4, 2), nn.Linear(4, 4)
+        self.unused = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x = self.body(x.relu())
+        x, _ = self.middle(x, x, x)
+        return self.head(self.body(x))
+
+
+def test_the_top_is_what_ran_last_wherever_it_was_registered():
+    with fixed_seed(0):
+        model, x = HeadFirst(), torch.randn(2, 4)
+    steps = cascading_randomization(model, lambda m: saliency(m, x, 1), generator=seeded(0))
+    assert list(steps) == ["", "head", "body", "middle.out_proj", "middle", "unused"]
+    assert not torch.equal(steps["middle.out_proj"], steps["body"])
+
+
+def test_stops_are_explained_and_what_lies_between_is_randomised_all_the_same():
+    model, x, target = build("rows")
+    calls = []
+
+    def explain(copy):
+        calls.append(copy)
+        return saliency(copy, x, target)
+
+    whole = cascading_randomization(model, explain, generator=seeded(0))
+    calls.clear()
+    some = cascading_randomization(model, explain, generator=seeded(0), stops=["1", "6"])
+    assert list(some) == ["", "6", "1"]
+    assert len(calls) == 3
+    assert all(torch.equal(some[name], whole[name]) for name in some)
+
+
+def test_what_two_layers_share_is_drawn_once():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.second.weight = self.first.weight
+
+        def forward(self, x):
+            return self.second(self.first(x))
+
+    seen = parameters_after_each_step(Tied(), torch.ones(1, 4))
+    assert torch.equal(seen["first"]["first.weight"], seen["second"]["first.weight"])
+    assert not torch.equal(seen["first"]["first.bias"], seen["second"]["first.bias"])
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_a_layer_that_is_constant_throughout_changes_too(value):
+    model = nn.Sequential(nn.Linear(4, 4))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(value)
+    seen = parameters_after_each_step(model, torch.ones(1, 4))["0"]
+    assert all((parameter != value).all() for parameter in seen.values())
+
+
+def test_an_explanation_that_is_a_view_of_the_model_is_kept_as_it_was():
+    model, x, _ = build("rows")
+    steps = cascading_randomization(model, lambda m: (m(x), m[6].weight.T)[1], generator=seeded(0))
+    assert torch.equal(steps[""], model[6].weight.T)
+    assert not torch.equal(steps[""], steps["6"])
+
+
+def test_it_works_in_inference_mode():
+    model, x, target = build("rows")
+    expected = cascading_randomization(model, lambda m: saliency(m, x, target), generator=seeded(0))
+    with torch.inference_mode():
+        found = cascading_randomization(model, lambda m: saliency(m, x, target), generator=seeded(0))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+class Remembers(nn.Module):
+    """Keeps the features of its last run, as CAM code often does; copy.deepcopy refuses tensors with a graph."""
+
+    def __init__(self, keep):
+        super().__init__()
+        self.body, self.head, self.keep = nn.Linear(4, 4), nn.Linear(4, 3), keep
+
+    def forward(self, x):
+        features = self.body(x).relu()
+        self.features = features if self.keep == "tensor" else [features]
+        return self.head(features)
+
+
+def test_a_model_that_keeps_its_features_can_be_randomised_after_a_run():
+    model, x = Remembers("tensor"), torch.randn(2, 4)
+    model(x)
+    steps = cascading_randomization(model, lambda m: saliency(m, x, 1), generator=seeded(0))
+    assert list(steps) == ["", "head", "body"]
 
 
 # ---- rank correlation -------------------------------------------------------------------------------------------

@@ -97,4 +97,5 @@ def write_debts(debts: dict[str, dict[str, int]]) -> None:
 
 def name_of(path: Path) -> str:
     """A chapter's name in the list."""
+    path = path.resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name

@@ -5,7 +5,7 @@ python -m pytest --nbval -p tools.notebooks.plugin chapters/…     (`tools.note
 
 import copy
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +21,6 @@ from tools.notebooks.kernel import WatchedKernel
 from tools.notebooks.pictures import allowed_share, compare_pictures
 from tools.notebooks.record import begin_record, record, texts
 from tools.notebooks.tolerance import EXACT, difference, tolerance
-
-CHAPTERS_PLANNED = 45
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,7 +116,7 @@ def _compare_pictures(item: IPyNbCell) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how long each chapter took, and what that means for the whole book."""
+    """Say how long each notebook took, exercises included (`tools.stage` says what a chapter costs `make test`)."""
     seconds: dict[str, float] = defaultdict(float)
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -127,16 +125,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 seconds[name] += getattr(report, "duration", 0.0)
     if not seconds:
         return
-    terminalreporter.section("seconds a chapter")
+    terminalreporter.section("seconds a notebook")
     for name, spent in sorted(seconds.items(), key=lambda pair: -pair[1]):
         terminalreporter.write_line(f"{spent:7.1f}  {Path(name).stem}")
-    terminalreporter.write_line(summary(seconds.values()))
-
-
-def summary(seconds: Collection[float]) -> str:
-    """One line for a run's end: how long the chapters took together, and how long the whole book would."""
-    total, mean = sum(seconds), sum(seconds) / len(seconds)
-    return (
-        f"notebooks: {len(seconds)} chapters in {total:.0f} s of one core, {mean:.1f} s each; "
-        f"{CHAPTERS_PLANNED} such chapters: {CHAPTERS_PLANNED * mean / 60:.0f} min on one core, half of that on two"
-    )
+    terminalreporter.write_line(f"{sum(seconds.values()):7.1f}  {len(seconds)} notebooks together")

@@ -273,9 +273,9 @@ def test_a_damaged_notebook_is_told_and_loses_nobody_elses_verdict(outcomes, nam
     assert len(outcomes["cases"]) == len(CASES)
 
 
-def test_the_run_ends_with_seconds_a_chapter(outcomes):
+def test_the_run_ends_with_seconds_a_notebook(outcomes):
     assert re.search(r"^ +\d+\.\d  cases$", outcomes["summary"]["text"], re.MULTILINE)
-    assert re.search(r"^notebooks: 5 chapters in \d+ s .* 45 such", outcomes["summary"]["text"], re.MULTILINE)
+    assert re.search(r"^ +\d+\.\d  5 notebooks together$", outcomes["summary"]["text"], re.MULTILINE)
 
 
 def drawn(x: np.ndarray, y: np.ndarray) -> list[dict]:

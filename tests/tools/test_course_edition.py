@@ -190,3 +190,18 @@ def test_a_flawed_chapter_is_named_and_the_last_course_stays(tmp_path, monkeypat
     monkeypatch.setattr("tools.course.__main__.build", lambda: build(folder, [path]))
     assert main([]) == 1
     assert "flawed.ipynb" in capsys.readouterr().err
+
+
+def test_no_link_of_the_course_dangles(course):
+    for path in course.rglob("*.ipynb"):
+        prose = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+        targets = [target for text in prose for target in re.findall(r"(?<!!)\[[^\]$]+\]\(([^)\s]+)\)", text)]
+        missing = [target for target in targets if "://" not in target and not (path.parent / target).exists()]
+        assert missing == [], path
+    assert any("../" in target for target in targets)
+
+
+def test_a_chapter_of_the_course_installs_the_library_where_it_is_missing(course):
+    first = read(course / "chapters/code/train_a_cnn.ipynb").cells[0].source
+    assert '%pip install --quiet "../.."' in first
+    assert (course / "pyproject.toml").is_file()

@@ -4,6 +4,7 @@ import re
 import shutil
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ from tools.course.edition import student_edition
 from tools.course.exercises import Exercise, find_exercises
 from tools.notebooks import NotebookError, chapter_paths, read, write
 from tools.notebooks.files import ROOT
+from tools.plain import Labels, command_to_install, for_anywhere
 
 FOLDER = ROOT / "_build" / "course"
 NAME = "inside-large-models-course"
@@ -24,7 +26,14 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment a zip can name
 
 def build(folder: Path = FOLDER, chapters: list[Path] | None = None) -> Path:
     """Write the student edition of the chapters into a fresh `folder`, and return the zip beside them."""
-    editions = [_edition(path) for path in in_book_order(chapters if chapters is not None else chapter_paths())]
+    paths = in_book_order(chapters if chapters is not None else chapter_paths())
+    given = {path.relative_to(ROOT).as_posix() for path in paths if path.is_relative_to(ROOT)}
+    labels = Labels(ROOT)
+
+    def has(name: str) -> bool:
+        return name in given or (name.startswith("lib/") and (ROOT / name).is_file())
+
+    editions = [_edition(path, labels, has) for path in paths]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for place, edition, _ in editions:
@@ -58,14 +67,16 @@ def _files(entry: object) -> list[str]:
     return own + [name for value in entry.values() if isinstance(value, list) for name in _files(value)]
 
 
-def _edition(path: Path) -> tuple[Path, NotebookNode, str]:
+def _edition(path: Path, labels: Labels, has: Callable[[str], bool]) -> tuple[Path, NotebookNode, str]:
     """Where the chapter goes, what a student gets of it, and its entry in the list of contents."""
     notebook = read(path)
     place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else Path("chapters") / path.name
     try:
-        return place, student_edition(notebook), _entry(place, notebook, find_exercises(notebook))
+        edition, entry = student_edition(notebook), _entry(place, notebook, find_exercises(notebook))
     except NotebookError as error:
         raise NotebookError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    install = command_to_install("/".join([".."] * (len(place.parts) - 1)), ROOT)
+    return place, for_anywhere(edition, place.with_suffix("").as_posix(), labels, has, install), entry
 
 
 def _entry(place: Path, notebook: NotebookNode, exercises: list[Exercise]) -> str:

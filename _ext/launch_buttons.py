@@ -28,16 +28,23 @@ def apply_setting(app: Sphinx, config: Config) -> None:
     config.html_theme_options = options
 
 
-def name_the_interface(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Binder opens the chapter in JupyterLab: say so on the button."""
+# The branch with the chapters as notebooks that install the library themselves; the workflow writes it (`python -m tools.plain`).
+STANDALONE = "notebooks"
+
+
+def point_the_buttons(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Binder opens the chapter in JupyterLab: say so. Colab has nothing installed: give it the notebook that stands alone."""
+    branch = context.get("theme_repository_branch") or "main"
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button.get("text") == "Binder":
                 button["text"] = "JupyterLab on Binder"
+            if button.get("text") == "Colab":
+                button["url"] = button["url"].replace(f"/blob/{branch}/", f"/blob/{STANDALONE}/")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("config-inited", apply_setting)
-    app.connect("html-page-context", name_the_interface, priority=502)  # the theme adds its buttons at 501
+    app.connect("html-page-context", point_the_buttons, priority=502)  # the theme adds its buttons at 501
     return {"parallel_read_safe": True, "parallel_write_safe": True}

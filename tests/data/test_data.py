@@ -141,7 +141,8 @@ def test_every_kind_of_value_is_read(tmp_path):
 
 def test_what_is_missing_is_named_with_what_to_install():
     with pytest.raises(
-        FileNotFoundError, match="package no_such_thing is not installed; install the distribution no-such-thing"
+        FileNotFoundError,
+        match="package no_such_thing is not installed; make book installs it, and so does pip install --no-deps no-such-thing",
     ):
         packaged_file("no_such_thing", "x", distribution="no-such-thing")
     with pytest.raises(

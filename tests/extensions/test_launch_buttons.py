@@ -31,7 +31,7 @@ def test_a_published_book_launches_from_its_repository(book):
         "https://mybinder.org/v2/gh/example/inside-large-models/main?urlpath=lab/tree/chapters/code/x.ipynb"
     )
     assert found["Colab"] == (
-        "https://colab.research.google.com/github/example/inside-large-models/blob/main/chapters/code/x.ipynb"
+        "https://colab.research.google.com/github/example/inside-large-models/blob/notebooks/chapters/code/x.ipynb"
     )
     assert found["Repository"] == URL
     assert ".ipynb" in found

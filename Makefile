@@ -46,9 +46,12 @@ unit: $(READY)  ## unit tests, with shapes in annotations enforced
 	@echo "== Unit tests"
 	@$(BIN)/python -m tools.stage unit $(BIN)/python -m tools.offline $(BIN)/python -m pytest -n auto --dist worksteal tests --ignore tests/site --ignore tests/set_up
 
+# Of a pull request only what it changes: make notebooks SINCE=origin/main
 notebooks: $(READY)  ## every notebook re-run with the network off; stored outputs must be reproduced
 	@echo "== Notebooks"
-	@$(BIN)/python -m tools.stage notebooks $(BIN)/python -m tools.notebooks verify
+	@chapters="$$([ -z "$(SINCE)" ] || $(BIN)/python -m tools.changed $(SINCE))" || exit 1; \
+	if [ -n "$(SINCE)" ] && [ -z "$$chapters" ]; then echo "No chapter can have changed since $(SINCE)"; else \
+	$(BIN)/python -m tools.stage notebooks $(BIN)/python -m tools.notebooks verify $(NOTEBOOK) $$chapters; fi
 
 site: $(BOOK)  ## open every rendered page in headless Chromium
 	@echo "== Site checks"
@@ -60,7 +63,7 @@ first-steps: $(READY)  ## the set-up itself, stopped at twenty moments and in od
 # More options of JupyterLab's: make lab LAB='--no-browser --port 9000'. A superuser is allowed, and told what that means.
 lab: $(READY)  ## open JupyterLab on the chapters
 	@if [ "$$(id -u)" = 0 ]; then echo "  You are root: whoever has the address below can do anything on this machine. It is served to this machine only."; fi
-	@JUPYTER_CONFIG_DIR="$(CURDIR)/tools/lab" $(BIN)/python -m jupyterlab --custom-css --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB)
+	@JUPYTER_CONFIG_DIR="$(CURDIR)/tools/lab" $(BIN)/python -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB)
 
 course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course

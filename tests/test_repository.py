@@ -1,10 +1,15 @@
 """The repository itself: what is tracked, and what it may not contain."""
 
+import os
 import re
 import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
+
+import yaml
+
+from tools import set_up
 
 ROOT = Path(__file__).parent.parent
 
@@ -68,3 +73,32 @@ def test_no_path_of_one_machine_stands_in_a_file():
     }
     assert len(texts) > 100
     assert [(str(path), word) for path, text in texts.items() for word in forbidden if word in text] == []
+
+
+def test_the_workflow_runs_the_two_commands_on_three_kinds_of_machine_and_two_pythons():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())["jobs"]
+    assert {"make test", "make book"} <= {step.get("run") for step in jobs["test"]["steps"]}
+    matrix = jobs["test"]["strategy"]["matrix"]["include"]
+    assert {entry["machine"] for entry in matrix} == {"ubuntu-latest", "ubuntu-24.04-arm", "macos-latest"}
+    assert len({entry["python"] for entry in matrix}) >= 2
+    assert set(jobs["publish"]["needs"]) == set(jobs) - {"publish"}
+
+
+def test_on_main_every_chapter_runs():
+    since = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text())["env"]["SINCE"]
+    assert since == "${{ github.event_name == 'pull_request' && format('origin/{0}', github.base_ref) || '' }}"
+
+
+def test_binder_gets_a_python_that_the_pins_have_and_every_package():
+    script = ROOT / "binder/postBuild"
+    assert os.access(script, os.X_OK)
+    for name in ("requirements.txt", "requirements-no-deps.txt"):
+        assert f"--requirement {name}" in script.read_text()
+    python = (ROOT / "binder/runtime.txt").read_text().strip().removeprefix("python-")
+    assert set_up.OLDEST <= tuple(map(int, python.split("."))) <= set_up.NEWEST
+
+
+def test_the_readme_tells_the_sizes_that_the_set_up_asks_for():
+    readme = (ROOT / "README.md").read_text()
+    for gigabytes in set_up.GIGABYTES.values():
+        assert f"{gigabytes} GB" in readme

@@ -3,7 +3,6 @@
 import json
 import re
 
-import yaml
 from pybtex.database import parse_file
 from tiny_book import REPOSITORY as ROOT
 
@@ -39,9 +38,3 @@ def test_citations_are_seen_in_every_form():
 def test_the_number_of_terms_is_counted():
     glossary = (ROOT / "reference/glossary.md").read_text(encoding="utf-8")
     assert f"{len(re.findall('^  .* → ', glossary, re.M))} terms" in glossary
-
-
-def test_the_workflow_runs_the_two_commands():
-    workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text(encoding="utf-8"))
-    commands = [step.get("run") for step in workflow["jobs"]["test"]["steps"]]
-    assert {"make test", "make book"} <= set(commands)

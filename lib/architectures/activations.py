@@ -6,11 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_floating
+from lib.core.boundary import checked
+from lib.core.precision import in_float32
 
 __all__ = ["ReLU", "gelu", "relu", "sigmoid", "tanh"]
 
 
+@checked
 def relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Keep what is positive, zero the rest. The slope at exactly 0 is taken as 0, as in torch.
 
@@ -19,10 +21,11 @@ def relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     Raises:
         TypeError: integer input.
     """
-    check_floating("x", x)
     return _ReLU.apply(x)
 
 
+@checked
+@in_float32
 def sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Squash the line into (0, 1).
 
@@ -31,10 +34,11 @@ def sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     Raises:
         TypeError: integer input.
     """
-    check_floating("x", x)
     return _Sigmoid.apply(x)
 
 
+@checked
+@in_float32
 def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Squash the line into (−1, 1): an odd function with slope 1 at 0.
 
@@ -43,10 +47,11 @@ def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     Raises:
         TypeError: integer input.
     """
-    check_floating("x", x)
     return _Tanh.apply(x)
 
 
+@checked
+@in_float32
 def gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Weigh x by Φ(x), the probability that a standard normal number is smaller (Hendrycks & Gimpel 2016, section 2).
 
@@ -57,7 +62,6 @@ def gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     Raises:
         TypeError: integer input.
     """
-    check_floating("x", x)
     return 0.5 * x * torch.erfc(-x / math.sqrt(2))
 
 
@@ -71,9 +75,12 @@ class ReLU(nn.Module):
 class _FromOutput(torch.autograd.Function):
     """An activation whose derivative can be read off its own output, so that the input need not be kept."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
         ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
 
 
 class _ReLU(_FromOutput):
@@ -86,6 +93,8 @@ class _ReLU(_FromOutput):
         (y,) = ctx.saved_tensors
         return grad * (y > 0)
 
+    jvp = backward  # the slope is the same in both directions
+
 
 class _Sigmoid(_FromOutput):
     @staticmethod
@@ -96,6 +105,8 @@ class _Sigmoid(_FromOutput):
     def backward(ctx, grad: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return grad * y * (1 - y)
+
+    jvp = backward
 
 
 class _Tanh(_FromOutput):
@@ -110,3 +121,5 @@ class _Tanh(_FromOutput):
     def backward(ctx, grad: Tensor) -> Tensor:
         (y,) = ctx.saved_tensors
         return grad * (1 - y * y)
+
+    jvp = backward

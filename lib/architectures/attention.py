@@ -6,14 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lib.core.validation import (
-    check_divisible,
-    check_floating,
-    check_not_empty,
-    check_positive_int,
-    check_rank,
-    check_same_dtype,
-)
+from lib.core.boundary import PositiveInt, checked
+from lib.core.precision import autocasts, in_float32
+from lib.core.validation import check_divisible
 
 from .dense import Linear
 from .softmax import softmax
@@ -21,6 +16,9 @@ from .softmax import softmax
 __all__ = ["MultiHeadAttention", "attention", "merge_heads", "split_heads"]
 
 
+@checked
+@autocasts
+@in_float32
 def attention(
     query: Float[Tensor, "*leading queries head_dim"],
     key: Float[Tensor, "*leading keys head_dim"],
@@ -33,16 +31,15 @@ def attention(
 
     Equation: eq-attention
 
-    A boolean ``mask``, broadcast to ``[*leading, queries, keys]``, is True where a query may attend to a key;
-    ``causal`` allows each position itself and what came before it. Where both are given, both must allow.
-    A query that may attend to nothing gets zeros, and passes no gradient on.
+    A boolean ``mask`` is True where a query may attend to a key: ``[queries, keys]``, or with all leading axes, each
+    as long as the scores' or 1. ``causal`` allows each position itself and what came before it; fewer queries
+    than keys are the last positions, as when the keys of earlier ones are cached. Where both are given, both must
+    allow. A query that may attend to nothing gets zeros, and passes no gradient on.
 
     Raises:
         TypeError: integer tensors, tensors of different dtype, a mask that is not boolean (so an additive one).
-        ValueError: shapes that disagree, no elements, a mask that does not broadcast, ``causal`` with more
-            queries than keys or fewer.
+        ValueError: shapes that disagree, no elements, a mask of other axes, ``causal`` with more queries than keys.
     """
-    _check(query, key, value)
     scores = query @ key.mT / math.sqrt(query.shape[-1])  # *leading queries keys
     allowed = _allowed(scores, mask, causal)
     if allowed is None:
@@ -53,17 +50,20 @@ def attention(
     return weights.masked_fill(blind, 0) @ value
 
 
-def split_heads(x: Float[Tensor, "*batch time width"], heads: int) -> Float[Tensor, "*batch heads time head_dim"]:
+@checked
+def split_heads(
+    x: Float[Tensor, "*batch time width"], heads: PositiveInt
+) -> Float[Tensor, "*batch heads time head_dim"]:
     """Cut the last axis into ``heads`` equal pieces, neighbouring features together: a view.
 
     Raises:
         ValueError: fewer than one head, or a width that the heads do not divide.
     """
-    check_positive_int("heads", heads)
     check_divisible("width", x.shape[-1], "heads", heads)
     return x.unflatten(-1, (heads, -1)).transpose(-3, -2)
 
 
+@checked
 def merge_heads(x: Float[Tensor, "*batch heads time head_dim"]) -> Float[Tensor, "*batch time width"]:
     """Put the heads of each position beside each other: undoes :func:`split_heads`."""
     return x.transpose(-3, -2).flatten(-2)
@@ -84,10 +84,9 @@ class MultiHeadAttention(nn.Module):
         ValueError: sizes below 1, or a width that the heads do not divide; in the call as :func:`attention`.
     """
 
-    def __init__(self, width: int, heads: int, *, bias: bool = True) -> None:
+    @checked
+    def __init__(self, width: PositiveInt, heads: PositiveInt, *, bias: bool = True) -> None:
         super().__init__()
-        check_positive_int("width", width)
-        check_positive_int("heads", heads)
         check_divisible("width", width, "heads", heads)
         self.heads = heads
         self.query = Linear(width, width, bias)
@@ -95,10 +94,10 @@ class MultiHeadAttention(nn.Module):
         self.value = Linear(width, width, bias)
         self.output = Linear(width, width, bias)
 
+    @checked
     def forward(
         self, x: Float[Tensor, "batch time width"], *, mask: Bool[Tensor, "..."] | None = None, causal: bool = False
     ) -> Float[Tensor, "batch time width"]:
-        check_rank("x", x, "batch time width")
         q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
         return self.output(merge_heads(attention(q, k, v, mask=mask, causal=causal)))
 
@@ -106,43 +105,23 @@ class MultiHeadAttention(nn.Module):
         return f"heads={self.heads}"
 
 
-def _check(query: Tensor, key: Tensor, value: Tensor) -> None:
-    for name, tensor in {"query": query, "key": key, "value": value}.items():
-        check_floating(name, tensor)
-        if tensor.ndim < 2:
-            raise ValueError(f"{name} must have at least 2 axes (time, features), got shape {tuple(tensor.shape)}")
-        check_not_empty(name, tensor)
-    check_same_dtype(query=query, key=key, value=value)
-    if query.shape[-1] != key.shape[-1]:
-        raise ValueError(
-            f"query and key must have as many features as each other, got {query.shape[-1]} and {key.shape[-1]}"
-        )
-    if key.shape[-2] != value.shape[-2]:
-        raise ValueError(f"there must be a value for each key, got {key.shape[-2]} keys and {value.shape[-2]} values")
-    leading = [tuple(tensor.shape[:-2]) for tensor in (query, key, value)]
-    if len(set(leading)) > 1:
-        raise ValueError(
-            "query, key and value must agree on all axes before the last two, got {} and {} and {}".format(*leading)
-        )
-
-
 def _allowed(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
     """Say which pairs may meet, or None for all."""
     queries, keys = scores.shape[-2:]
     if mask is not None:
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-            received = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
-            raise TypeError(f"mask must be a boolean tensor, True where a query may attend to a key, got {received}")
-        fits = mask.ndim <= scores.ndim and all(
+        # With three axes nobody could tell a mask for each example from one for each head.
+        fits = mask.ndim in (2, scores.ndim) and all(
             size in (1, full) for size, full in zip(mask.shape[::-1], scores.shape[::-1], strict=False)
         )
         if not fits:
             raise ValueError(
-                f"mask must broadcast to {tuple(scores.shape)}, the last two axes queries and keys, got {tuple(mask.shape)}"
+                f"mask must have the axes (queries, keys) or all of {tuple(scores.shape)}, each of that size or 1, "
+                f"got {tuple(mask.shape)}"
             )
     if not causal:
         return mask
-    if queries != keys:
-        raise ValueError(f"causal attention needs as many queries as keys, got {queries} and {keys}")
-    past = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril()
+    if queries > keys:
+        raise ValueError(f"causal attention needs a key for each query, got {queries} queries and {keys} keys")
+    # Aligned at the end: the last query is the last key's position.
+    past = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril(keys - queries)
     return past if mask is None else mask & past

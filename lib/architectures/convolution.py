@@ -1,27 +1,31 @@
 """Convolution as neural networks compute it: cross-correlation with many channels."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import (
-    check_divisible,
-    check_floating,
-    check_non_negative_int,
-    check_not_empty,
-    check_positive_int,
-    check_rank,
-    check_same_dtype,
-)
+from lib.core.boundary import NonNegativeInt, PositiveInt, checked
+from lib.core.precision import autocasts, in_float32, is_transformed
+from lib.core.validation import check_divisible, check_rank
 
 from .im2col import BlockedIm2col
 from .initialization import uniform_by_fan_in
-from .windows import Pair, Window, check_fits
+from .windows import Padding, Pair, Window, check_fits
 
 __all__ = ["Conv1d", "Conv2d", "conv1d", "conv2d", "conv2d_formula", "conv_output_size"]
 
 
-def conv_output_size(size: int, kernel_size: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
+@checked
+def conv_output_size(
+    size: PositiveInt,
+    kernel_size: PositiveInt,
+    *,
+    stride: PositiveInt = 1,
+    padding: NonNegativeInt = 0,
+    dilation: PositiveInt = 1,
+) -> int:
     """Count the positions of a window along one axis of ``size`` pixels (Dumoulin & Visin 2016, relationship 15).
 
     Equation: eq-conv-output-size
@@ -32,23 +36,23 @@ def conv_output_size(size: int, kernel_size: int, *, stride: int = 1, padding: i
         TypeError: an argument that is not an int.
         ValueError: a negative padding, anything else below 1, or a window wider than the padded axis.
     """
-    for name, value in {"size": size, "kernel_size": kernel_size, "stride": stride, "dilation": dilation}.items():
-        check_positive_int(name, value)
-    check_non_negative_int("padding", padding)
     span = dilation * (kernel_size - 1) + 1
     check_fits("axis", size + 2 * padding, span)
     return (size + 2 * padding - span) // stride + 1
 
 
+@checked
+@autocasts
+@in_float32
 def conv2d_formula(
     x: Float[Tensor, "batch in_channels height width"],
     weight: Float[Tensor, "out_channels in_per_group rows columns"],
     bias: Float[Tensor, " out_channels"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Pair = 0,
+    padding: Padding = 0,
     dilation: Pair = 1,
-    groups: int = 1,
+    groups: PositiveInt = 1,
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
     """Cross-correlate images with a bank of filters, written as the formula.
 
@@ -69,15 +73,18 @@ def conv2d_formula(
     return y if bias is None else y + bias[:, None, None]
 
 
+@checked
+@autocasts
+@in_float32
 def conv2d(
     x: Float[Tensor, "batch in_channels height width"],
     weight: Float[Tensor, "out_channels in_per_group rows columns"],
     bias: Float[Tensor, " out_channels"] | None = None,
     *,
     stride: Pair = 1,
-    padding: Pair = 0,
+    padding: Padding = 0,
     dilation: Pair = 1,
-    groups: int = 1,
+    groups: PositiveInt = 1,
 ) -> Float[Tensor, "batch out_channels out_height out_width"]:
     """Cross-correlate images with a bank of filters: the fast twin of :func:`conv2d_formula`.
 
@@ -89,19 +96,22 @@ def conv2d(
         ValueError: as :func:`conv2d_formula`.
     """
     window = _check(x, weight, bias, stride, padding, dilation, groups)
+    if is_transformed(x, weight) or not len(x):  # no images fill no block either
+        return conv2d_formula(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
     y = BlockedIm2col.apply(x, weight, window, groups)
     return y if bias is None else y + bias[:, None, None]
 
 
+@checked
 def conv1d(
     x: Float[Tensor, "batch in_channels time"],
     weight: Float[Tensor, "out_channels in_per_group taps"],
     bias: Float[Tensor, " out_channels"] | None = None,
     *,
-    stride: int = 1,
-    padding: int = 0,
-    dilation: int = 1,
-    groups: int = 1,
+    stride: PositiveInt = 1,
+    padding: NonNegativeInt = 0,
+    dilation: PositiveInt = 1,
+    groups: PositiveInt = 1,
 ) -> Float[Tensor, "batch out_channels out_time"]:
     """Cross-correlate signals with a bank of filters: :func:`conv2d` on images of height 1.
 
@@ -111,20 +121,12 @@ def conv1d(
         TypeError: as :func:`conv2d_formula`.
         ValueError: as :func:`conv2d_formula`.
     """
-    check_rank("x", x, "batch channels time")
-    check_rank("weight", weight, "out_channels in_channels/groups taps")
     geometry = {"stride": (1, stride), "padding": (0, padding), "dilation": (1, dilation)}
     return conv2d(x[:, :, None], weight[:, :, None], bias, **geometry, groups=groups)[:, :, 0]
 
 
 def _check(x, weight, bias, stride, padding, dilation, groups) -> Window:
     """Hold every argument against its rule and return the window that slides."""
-    check_rank("x", x, "batch channels height width")
-    check_rank("weight", weight, "out_channels in_channels/groups rows columns")
-    check_floating("x", x)
-    check_not_empty("x", x)
-    check_same_dtype(x=x, weight=weight, **({} if bias is None else {"bias": bias}))
-    check_positive_int("groups", groups)
     check_divisible("in_channels", x.shape[1], "groups", groups)
     check_divisible("out_channels", weight.shape[0], "groups", groups)
     if weight.shape[1] != x.shape[1] // groups:
@@ -132,8 +134,6 @@ def _check(x, weight, bias, stride, padding, dilation, groups) -> Window:
             f"weight must have {x.shape[1] // groups} input channels, the {x.shape[1]} of x over {groups} groups, "
             f"got {weight.shape[1]}"
         )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias must have shape ({len(weight)},), a number for each output, got {tuple(bias.shape)}")
     return Window.of(tuple(weight.shape[2:]), stride=stride, padding=padding, dilation=dilation)
 
 
@@ -143,27 +143,23 @@ class _Convolution(nn.Module):
     _axes: str
     _convolve: staticmethod
 
+    @checked
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: PositiveInt,
+        out_channels: PositiveInt,
         kernel_size: Pair,
         *,
         stride: Pair = 1,
-        padding: Pair = 0,
+        padding: Padding = 0,
         dilation: Pair = 1,
-        groups: int = 1,
+        groups: PositiveInt = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: Literal["zeros", "circular"] = "zeros",
     ) -> None:
         super().__init__()
-        check_positive_int("in_channels", in_channels)
-        check_positive_int("out_channels", out_channels)
-        check_positive_int("groups", groups)
         check_divisible("in_channels", in_channels, "groups", groups)
         check_divisible("out_channels", out_channels, "groups", groups)
-        if padding_mode not in ("zeros", "circular"):
-            raise ValueError(f"padding_mode must be 'zeros' or 'circular', got {padding_mode!r}")
         self.window = self._window_of(kernel_size, stride=stride, padding=padding, dilation=dilation)
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
         self.groups, self.padding_mode = groups, padding_mode

@@ -4,13 +4,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_floating, check_not_empty, check_positive_int, check_rank, check_same_dtype
+from lib.core.boundary import PositiveInt, checked
+from lib.core.precision import autocasts
 
 from .initialization import uniform_by_fan_in
 
 __all__ = ["Linear", "linear"]
 
 
+@checked
+@autocasts
 def linear(
     x: Float[Tensor, "*batch in_features"],
     weight: Float[Tensor, "out_features in_features"],
@@ -22,20 +25,8 @@ def linear(
 
     Raises:
         TypeError: integer tensors, or tensors of different dtype.
-        ValueError: an input without axes or without elements, features that do not match, a bias of the wrong shape.
+        ValueError: an input without axes, features that do not match, a bias of the wrong shape.
     """
-    check_rank("weight", weight, "out_features in_features")
-    check_floating("x", x)
-    check_not_empty("x", x)
-    check_same_dtype(x=x, weight=weight, **({} if bias is None else {"bias": bias}))
-    if x.shape[-1:] != weight.shape[1:]:
-        raise ValueError(
-            f"x must have {weight.shape[1]} features on its last axis, as many as weight has columns, got shape {tuple(x.shape)}"
-        )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(
-            f"bias must have shape ({weight.shape[0]},), a number for each output, got {tuple(bias.shape)}"
-        )
     y = x @ weight.T
     return y if bias is None else y + bias
 
@@ -51,10 +42,9 @@ class Linear(nn.Module):
         ValueError: features below 1; in the call as :func:`linear`.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+    @checked
+    def __init__(self, in_features: PositiveInt, out_features: PositiveInt, bias: bool = True) -> None:
         super().__init__()
-        check_positive_int("in_features", in_features)
-        check_positive_int("out_features", out_features)
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.bias = nn.Parameter(torch.empty(out_features)) if bias else None
         self.reset_parameters()

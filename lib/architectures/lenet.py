@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_positive_int
+from lib.core.boundary import PositiveInt, checked
 
 from .activations import tanh
 from .convolution import Conv2d
@@ -25,18 +25,17 @@ class LeNet5(nn.Module):
         ValueError: fewer than one class, images of another shape.
     """
 
-    def __init__(self, num_classes: int = 10) -> None:
+    @checked
+    def __init__(self, num_classes: PositiveInt = 10) -> None:
         super().__init__()
-        check_positive_int("num_classes", num_classes)
         self.c1 = Conv2d(1, 6, 5, padding=2)
         self.c3 = Conv2d(6, 16, 5)
         self.c5 = Conv2d(16, 120, 5)
         self.f6 = Linear(120, 84)
         self.output = Linear(84, num_classes)
 
+    @checked
     def forward(self, images: Float[Tensor, "batch 1 28 28"]) -> Float[Tensor, "batch classes"]:
-        if images.shape[1:] != (1, 28, 28):
-            raise ValueError(f"images must have shape (batch, 1, 28, 28), got {tuple(images.shape)}")
         s2 = avg_pool2d(tanh(self.c1(images)), 2)  # 6 × 14 × 14
         s4 = avg_pool2d(tanh(self.c3(s2)), 2)  # 16 × 5 × 5
         c5 = tanh(self.c5(s4)).flatten(1)  # 120

@@ -1,20 +1,25 @@
 """Normalization: give the numbers of each position a mean of 0 and a variance of 1."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_floating, check_not_empty, check_positive_int, check_same_dtype
+from lib.core.boundary import PositiveFloat, PositiveInt, checked
+from lib.core.precision import in_float32
 
 __all__ = ["LayerNorm", "layer_norm"]
 
 
+@checked
+@in_float32
 def layer_norm(
     x: Float[Tensor, "*leading width"],
     weight: Float[Tensor, " width"] | None = None,
     bias: Float[Tensor, " width"] | None = None,
     *,
-    eps: float = 1e-5,
+    eps: PositiveFloat = 1e-5,
 ) -> Float[Tensor, "*leading width"]:
     """Centre and scale the last axis, then stretch and shift each feature (Ba, Kiros & Hinton 2016, eq. 4).
 
@@ -25,18 +30,9 @@ def layer_norm(
         TypeError: integer tensors, or tensors of different dtype.
         ValueError: an input without elements, an eps that is not positive, a weight or bias of another width.
     """
-    check_floating("x", x)
-    check_not_empty("x", x)
-    _check_eps(eps)
-    parameters = {name: t for name, t in {"weight": weight, "bias": bias}.items() if t is not None}
-    check_same_dtype(x=x, **parameters)
-    for name, parameter in parameters.items():
-        if parameter.shape != x.shape[-1:]:
-            raise ValueError(
-                f"{name} must have shape {tuple(x.shape[-1:])}, a number for each feature of x, got {tuple(parameter.shape)}"
-            )
     centred = x - x.mean(-1, keepdim=True)
     variance = centred.square().mean(-1, keepdim=True)
+    variance = variance.nan_to_num(nan=math.nan, posinf=math.nan)  # past the dtype's range nothing is known of it
     y = centred * torch.rsqrt(variance + eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
@@ -52,10 +48,9 @@ class LayerNorm(nn.Module):
         ValueError: a width below 1, an eps that is not positive; in the call as :func:`layer_norm`.
     """
 
-    def __init__(self, width: int, eps: float = 1e-5, *, affine: bool = True) -> None:
+    @checked
+    def __init__(self, width: PositiveInt, eps: PositiveFloat = 1e-5, *, affine: bool = True) -> None:
         super().__init__()
-        check_positive_int("width", width)
-        _check_eps(eps)
         self.width, self.eps = width, eps
         self.weight = nn.Parameter(torch.ones(width)) if affine else None
         self.bias = nn.Parameter(torch.zeros(width)) if affine else None
@@ -67,8 +62,3 @@ class LayerNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.width}, eps={self.eps}, affine={self.weight is not None}"
-
-
-def _check_eps(eps: float) -> None:
-    if not eps > 0:
-        raise ValueError(f"eps must be positive, got {eps}: a constant row would be divided by zero")

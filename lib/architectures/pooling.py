@@ -8,19 +8,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_floating, check_not_empty, check_rank
+from lib.core.boundary import checked
+from lib.core.precision import in_float32, is_transformed
+from lib.core.validation import values_can_be_read
 
-from .windows import Pair, Window
+from .windows import Padding, Pair, Window
 
 __all__ = ["AvgPool2d", "GlobalAvgPool2d", "MaxPool2d", "avg_pool2d", "global_avg_pool2d", "max_pool2d"]
 
 
+@checked
 def max_pool2d(
     x: Float[Tensor, "batch channels height width"],
     kernel_size: Pair,
     *,
     stride: Pair | None = None,
-    padding: Pair = 0,
+    padding: Padding = 0,
 ) -> Float[Tensor, "batch channels out_height out_width"]:
     """Keep the largest value of each window; windows touch but do not overlap unless ``stride`` says so.
 
@@ -34,16 +37,20 @@ def max_pool2d(
         TypeError: integer input.
         ValueError: wrong rank, empty batch, a window that does not fit, padding above half the window.
     """
-    _check(x)
-    return _MaxPool.apply(x, _window(kernel_size, stride, padding))
+    window = _window(kernel_size, stride, padding)
+    if is_transformed(x):
+        return window.over(window.pad(x, -torch.inf)).flatten(-2).max(-1).values
+    return _MaxPool.apply(x, window)
 
 
+@checked
+@in_float32
 def avg_pool2d(
     x: Float[Tensor, "batch channels height width"],
     kernel_size: Pair,
     *,
     stride: Pair | None = None,
-    padding: Pair = 0,
+    padding: Padding = 0,
 ) -> Float[Tensor, "batch channels out_height out_width"]:
     """Average each window; padded zeros count as values, as in torch's default.
 
@@ -53,10 +60,14 @@ def avg_pool2d(
         TypeError: as :func:`max_pool2d`.
         ValueError: as :func:`max_pool2d`.
     """
-    _check(x)
-    return _AvgPool.apply(x, _window(kernel_size, stride, padding))
+    window = _window(kernel_size, stride, padding)
+    if is_transformed(x):
+        return window.over(window.pad(x)).mean((-2, -1))
+    return _AvgPool.apply(x, window)
 
 
+@checked
+@in_float32
 def global_avg_pool2d(x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
     """Average each channel over all its positions (Lin, Chen & Yan 2014, section 3.2).
 
@@ -66,7 +77,6 @@ def global_avg_pool2d(x: Float[Tensor, "batch channels height width"]) -> Float[
         TypeError: integer input.
         ValueError: wrong rank or empty batch.
     """
-    _check(x)
     return x.mean(dim=(-2, -1))
 
 
@@ -75,7 +85,8 @@ class _Pool2d(nn.Module):
 
     _pool: staticmethod
 
-    def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Pair = 0) -> None:
+    @checked
+    def __init__(self, kernel_size: Pair, *, stride: Pair | None = None, padding: Padding = 0) -> None:
         super().__init__()
         _window(kernel_size, stride, padding)  # a wrong window is an error here, not at the first batch
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
@@ -123,14 +134,17 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor):
         window = ctx.window
-        # Equality decides who won. NaN equals nothing, so ∞ stands in for it; padding must never claim a
-        # gradient, not even in a window of −∞, so it is NaN.
-        x, y = (tensor.nan_to_num(nan=torch.inf, posinf=torch.inf, neginf=-torch.inf) for tensor in ctx.saved_tensors)
-        padded = window.pad(x, torch.nan)
-        grad_padded = torch.zeros_like(padded)
+        x, y = ctx.saved_tensors
+        # Equality decides who won. Padding must never claim a gradient, not even in a window of −∞, so it is NaN.
+        winners = (cell == y for cell in window.cells(window.pad(x, torch.nan)))
+        if values_can_be_read(y) and y.isnan().any():
+            # Where NaN won, which equals nothing, a NaN of x's own takes the gradient.
+            nan_cells = window.cells(window.pad(x.isnan()))
+            winners = (won | (nan & y.isnan()) for won, nan in zip(winners, nan_cells, strict=True))
+        grad_padded = x.new_zeros(window.padded_shape(x.shape))
         unclaimed = grad
-        for cell, target in zip(window.cells(padded), window.cells(grad_padded), strict=True):
-            share = unclaimed * (cell == y)
+        for won, target in zip(winners, window.cells(grad_padded), strict=True):
+            share = unclaimed * won
             target += share
             unclaimed = unclaimed - share
         return window.crop(grad_padded), None
@@ -174,9 +188,3 @@ def _window(kernel_size: Pair, stride: Pair | None, padding: Pair) -> Window:
                 f"padding {pad} must be at most half of the window's {cells} cells, or a window could see padding only"
             )
     return window
-
-
-def _check(x: Tensor) -> None:
-    check_rank("x", x, "batch channels height width")
-    check_floating("x", x)
-    check_not_empty("x", x)

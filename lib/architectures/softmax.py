@@ -1,17 +1,21 @@
 """From scores to probabilities to a loss."""
 
-import math
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.core.validation import check_floating, check_indices, check_not_empty, check_rank, check_same_length
+from lib.core.boundary import PositiveFloat, checked
+from lib.core.precision import in_float32
+from lib.core.validation import check_indices, check_not_empty
 
 __all__ = ["cross_entropy", "log_softmax", "softmax"]
 
 
-def softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1, temperature: float = 1.0) -> Float[Tensor, "*shape"]:
+@checked
+@in_float32
+def softmax(
+    logits: Float[Tensor, "*shape"], *, dim: int = -1, temperature: PositiveFloat = 1.0
+) -> Float[Tensor, "*shape"]:
     """Turn scores into positive numbers that sum to 1 along ``dim``.
 
     Equation: eq-softmax
@@ -24,12 +28,17 @@ def softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1, temperature: floa
         ValueError: no elements, an axis that does not exist, or a temperature that is not positive and finite.
     """
     _check(logits, dim)
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be positive and finite, got {temperature}")
-    powers = torch.exp(_shifted(logits / temperature, dim))
+    tiny = torch.finfo(logits.dtype).tiny
+    if temperature < tiny:
+        raise ValueError(
+            f"temperature must be at least {tiny}, the least that {logits.dtype} divides by, got {temperature}"
+        )
+    powers = torch.exp(_shifted(logits, dim) / temperature)
     return powers / powers.sum(dim, keepdim=True)
 
 
+@checked
+@in_float32
 def log_softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1) -> Float[Tensor, "*shape"]:
     """Logarithm of :func:`softmax`, in nats, exact where the probability itself would round to 0.
 
@@ -44,6 +53,8 @@ def log_softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1) -> Float[Tens
     return shifted - shifted.exp().sum(dim, keepdim=True).log()
 
 
+@checked
+@in_float32
 def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
     """Mean surprise, in nats, at the true labels: minus the log-probability the model gave them.
 
@@ -53,16 +64,13 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, 
         TypeError: integer logits, or labels that are not int64.
         ValueError: wrong rank, empty batch, lengths that differ, or a label that names no class.
     """
-    check_rank("logits", logits, "batch classes")
-    check_rank("labels", labels, "batch")
-    check_same_length(logits=logits, labels=labels)
+    check_not_empty("logits", logits)
     check_indices("labels", labels, logits.shape[1], "one for each column of the logits")
     log_probabilities = log_softmax(logits)
     return -log_probabilities.gather(1, labels[:, None]).mean()
 
 
 def _check(logits: Tensor, dim: int) -> None:
-    check_floating("logits", logits)
     check_not_empty("logits", logits)
     if not -logits.ndim <= dim < logits.ndim:
         raise ValueError(f"dim must name one of the {logits.ndim} axes of the logits, got {dim}")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from lib.core.validation import check_divisible, check_indices, check_not_empty, check_positive_int, check_rank
+from lib.core.boundary import PositiveFloat, PositiveInt, checked
+from lib.core.validation import check_divisible, check_indices
 
 from .activations import gelu
 from .attention import MultiHeadAttention
@@ -23,10 +24,9 @@ class MLP(nn.Module):
         ValueError: sizes below 1; in the call as :func:`~lib.architectures.dense.linear`.
     """
 
-    def __init__(self, width: int, mlp_width: int) -> None:
+    @checked
+    def __init__(self, width: PositiveInt, mlp_width: PositiveInt) -> None:
         super().__init__()
-        check_positive_int("width", width)
-        check_positive_int("mlp_width", mlp_width)
         self.up = Linear(width, mlp_width)
         self.down = Linear(mlp_width, width)
 
@@ -47,7 +47,10 @@ class Block(nn.Module):
         ValueError: as :class:`~lib.architectures.attention.MultiHeadAttention`.
     """
 
-    def __init__(self, width: int, heads: int, mlp_width: int, *, eps: float = 1e-5) -> None:
+    @checked
+    def __init__(
+        self, width: PositiveInt, heads: PositiveInt, mlp_width: PositiveInt, *, eps: PositiveFloat = 1e-5
+    ) -> None:
         super().__init__()
         self.attention_norm = LayerNorm(width, eps)
         self.attention = MultiHeadAttention(width, heads)
@@ -61,6 +64,7 @@ class Block(nn.Module):
         return x + self.mlp(self.mlp_norm(x))
 
 
+@checked
 @dataclass(frozen=True)
 class TransformerConfig:
     """Sizes of a Transformer: how many layers, features, heads, tokens, positions. ``mlp_width`` is 4 × ``width`` unless given.
@@ -70,20 +74,18 @@ class TransformerConfig:
         ValueError: sizes below 1, a width that the heads do not divide, an eps that is not positive.
     """
 
-    layers: int
-    width: int
-    heads: int
-    vocabulary: int
-    context: int
-    mlp_width: int | None = None
+    layers: PositiveInt
+    width: PositiveInt
+    heads: PositiveInt
+    vocabulary: PositiveInt
+    context: PositiveInt
+    mlp_width: PositiveInt | None = None
     causal: bool = True
-    eps: float = 1e-5
+    eps: PositiveFloat = 1e-5
 
     def __post_init__(self) -> None:
         if self.mlp_width is None:
             object.__setattr__(self, "mlp_width", 4 * self.width)
-        for name in ("layers", "width", "heads", "vocabulary", "context", "mlp_width"):
-            check_positive_int(name, getattr(self, name))
         check_divisible("width", self.width, "heads", self.heads)
 
 
@@ -98,6 +100,7 @@ class Transformer(nn.Module):
         ValueError: more than ``context`` tokens, none, or a token outside the vocabulary.
     """
 
+    @checked
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
@@ -117,16 +120,12 @@ class Transformer(nn.Module):
             if isinstance(module, Linear):
                 nn.init.zeros_(module.bias)
 
+    @checked
     def forward(self, tokens: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
-        self._check(tokens)
+        if tokens.shape[1] > self.config.context:
+            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {tokens.shape[1]}")
+        check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")
         x = self.embedding(tokens) + self.positions.weight[: tokens.shape[1]]
         for block in self.blocks:
             x = block(x, causal=self.config.causal)
         return self.head(self.norm(x))
-
-    def _check(self, tokens: Tensor) -> None:
-        check_rank("tokens", tokens, "batch time")
-        check_not_empty("tokens", tokens)
-        if tokens.shape[1] > self.config.context:
-            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {tokens.shape[1]}")
-        check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")

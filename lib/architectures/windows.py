@@ -1,16 +1,18 @@
 """Sliding windows: the geometry that convolution and pooling share."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.core.validation import check_non_negative_int, check_positive_int
+from lib.core.boundary import NonNegativeInt, PositiveInt, checked
 
-__all__ = ["Pair", "Window", "check_fits"]
+__all__ = ["Padding", "Pair", "Window", "check_fits"]
 
-Pair = int | tuple[int, int]  # one number for both axes, or (vertical, horizontal)
+# One number for both axes, or (vertical, horizontal).
+Pair = PositiveInt | tuple[PositiveInt, PositiveInt]
+Padding = NonNegativeInt | tuple[NonNegativeInt, NonNegativeInt]
 
 
 def check_fits(axis: str, padded_size: int, span: int) -> None:
@@ -39,24 +41,22 @@ class Window:
     dilation: tuple[int, int] = (1, 1)
 
     @classmethod
-    def of(cls, kernel: Pair, *, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> "Window":
-        """Build a window from ints, which count for both axes, or pairs.
-
-        Raises:
-            TypeError: neither an int nor a pair of ints.
-            ValueError: a kernel, stride or dilation below 1, or a padding below 0.
-        """
-        return cls(
-            kernel=_pair("kernel_size", kernel, check_positive_int),
-            stride=_pair("stride", stride, check_positive_int),
-            padding=_pair("padding", padding, check_non_negative_int),
-            dilation=_pair("dilation", dilation, check_positive_int),
-        )
+    def of(cls, kernel: Pair, *, stride: Pair = 1, padding: Padding = 0, dilation: Pair = 1) -> "Window":
+        """Build a window from ints, which count for both axes, or pairs."""
+        return cls(*(side if isinstance(side, tuple) else (side, side) for side in (kernel, stride, padding, dilation)))
 
     @classmethod
-    def of_signal(cls, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> "Window":
+    @checked
+    def of_signal(
+        cls,
+        kernel_size: PositiveInt,
+        *,
+        stride: PositiveInt = 1,
+        padding: NonNegativeInt = 0,
+        dilation: PositiveInt = 1,
+    ) -> "Window":
         """Build a window that slides along one axis only: a row, on an image of height 1."""
-        return cls.of((1, kernel), stride=(1, stride), padding=(0, padding), dilation=(1, dilation))
+        return cls.of((1, kernel_size), stride=(1, stride), padding=(0, padding), dilation=(1, dilation))
 
     @property
     def span(self) -> tuple[int, int]:
@@ -111,12 +111,3 @@ class Window:
         travel = padded.shape[axis - 2] - self.span[axis]
         for start in range(0, self.span[axis], self.dilation[axis]):
             yield start, start + travel + 1
-
-
-def _pair(name: str, value: Pair, check: Callable[[str, int], None]) -> tuple[int, int]:
-    pair = value if isinstance(value, tuple) else (value, value)
-    if len(pair) != 2:
-        raise TypeError(f"{name} must be an int or a pair of ints, got {value!r}")
-    for item in pair:
-        check(name, item)
-    return pair

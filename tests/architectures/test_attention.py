@@ -84,7 +84,7 @@ def test_values_and_gradients_are_torchs(leading, masked, dtype):
         assert_close(mine, other, rtol=1e-5, atol=1e-5 if dtype == torch.float32 else 1e-12)
 
 
-@pytest.mark.parametrize("shape", [(4, 5), (1, 5), (2, 1, 1, 5), (3, 4, 1), (1, 1, 4, 5)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 5), (1, 5), (2, 1, 1, 5), (1, 3, 4, 1), (4, 1)], ids=str)
 def test_a_mask_is_broadcast_as_torch_does_it(shape):
     query, key, value = random(2, 3, 4, 3), random(2, 3, 5, 3, seed=1), random(2, 3, 5, 2, seed=2)
     mask = some_mask(*shape)
@@ -119,7 +119,7 @@ def test_what_comes_before_does_have_an_influence():
 def test_masked_keys_have_no_influence(hidden, seed, size):
     query, key, value = (random(2, 6, 4, seed=seed + i) for i in range(3))
     seen = [i for i in range(6) if i not in hidden]
-    mask = torch.tensor([i in seen for i in range(6)])
+    mask = torch.tensor([[i in seen for i in range(6)]])
     y = attention(query, key, value, mask=mask)
     key[:, sorted(hidden)] = size * random(2, len(hidden), 4, seed=seed + 3)
     value[:, sorted(hidden)] = size * random(2, len(hidden), 4, seed=seed + 4)

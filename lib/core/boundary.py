@@ -80,7 +80,11 @@ class _Tensor:
     def __init__(self, annotation: Any) -> None:
         self.kind = annotation.__name__.partition("[")[0]
         # Eight-bit floats are for storage: torch itself computes with hardly any of them.
-        self.dtypes = {getattr(torch, name, None) for name in annotation.dtypes if not name.startswith("float8")}
+        self.dtypes = (
+            {getattr(torch, name, None) for name in annotation.dtypes if not name.startswith("float8")}
+            if self.kind != "Shaped"
+            else ()
+        )
         self.axes = annotation.dim_str.split()
         self.variadic = next((i for i, axis in enumerate(self.axes) if axis[0] in "*."), None)
         self.words = "a torch.Tensor"
@@ -90,7 +94,7 @@ class _Tensor:
         return isinstance(value, Tensor)
 
     def hold(self, name: str, value: Tensor, call: "_Call") -> None:
-        if value.dtype not in self.dtypes:
+        if self.kind != "Shaped" and value.dtype not in self.dtypes:
             rule = {"Float": "be floating point", "Bool": "be boolean"}.get(
                 self.kind, f"have dtype torch.{self.kind.lower()}"
             )
@@ -121,7 +125,9 @@ class _Sequence:
         self.kind = kind
         self.length = len(items) if kind is tuple and items and items[-1] is not Ellipsis else None
         self.items = [rule for item in items if item is not Ellipsis and (rule := _rule(item)) is not None]
-        self.words = {tuple: "a tuple", list: "a list", Mapping: "a dict"}.get(kind, "a list or tuple")
+        self.words = {tuple: "a tuple", list: "a list", Mapping: "a dict", Iterable: "iterable"}.get(
+            kind, "a list or tuple"
+        )
         if self.length is not None:
             self.words = "a pair" if self.length == 2 else f"a tuple of {self.length}"
 
@@ -130,7 +136,8 @@ class _Sequence:
         return right and (self.length is None or len(value) == self.length)
 
     def hold(self, name: str, value: Any, call: "_Call") -> None:
-        if self.length is None and len(self.items) == 1 and not isinstance(value, Mapping):
+        # What is only said to be iterable may be used up by looking.
+        if self.length is None and len(self.items) == 1 and self.kind in (tuple, list, Sequence):
             for number, item in enumerate(value):
                 _hold(self.items[0], f"{name}[{number}]", item, call)
         elif self.length is not None and len(self.items) == self.length:

@@ -3,13 +3,20 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from .boundary import checked
+
 __all__ = ["capture", "evaluation_mode", "module_mode", "rewrite"]
 
+_LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_ONE_AT_A_TIME = threading.Lock()
 
+
+@checked
 @contextmanager
 def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Record the outputs of named layers during forward passes inside the block.
@@ -19,8 +26,8 @@ def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tenso
     are removed at the end of the block, also when the model raises.
 
     Raises:
-        TypeError: not a module.
-        ValueError: a name that ``model.named_modules()`` does not list, or none at all.
+        TypeError: as :func:`rewrite`, or one name where a list of names is asked for.
+        ValueError: as :func:`rewrite`.
     """
     outputs: dict[str, Tensor] = {}
 
@@ -39,11 +46,13 @@ def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tenso
 def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]]) -> Iterator[None]:
     """Replace the outputs of named layers by a function of them, inside the block.
 
-    The hooks are removed at the end of the block, also when the model raises.
+    The hooks are removed at the end of the block, also when the model raises. Until then other threads that come
+    here, or to a change of mode, with the same model wait; a plain call of the model in another thread meets the hooks.
 
     Raises:
-        TypeError: not a module.
-        ValueError: a name that ``model.named_modules()`` does not list, or none at all.
+        TypeError: not a module, or a function that returns None.
+        ValueError: a name that ``model.named_modules()`` does not list, none at all, or a compiled model, whose
+            code would run past the hooks.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module to have layers by name, got {type(model).__name__}")
@@ -52,29 +61,44 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
     unknown = [name for name in changes if name not in modules]
     if unknown or not changes:
         raise ValueError(f"layers must name modules of the model, got {list(changes)}; it has {list(modules)}")
-    handles = []
-    try:
-        for name, change in changes.items():
-            # The default argument binds this round's change; a bare closure would see the last one.
-            def hook(_module, _inputs, output, change=change):
-                return change(output)
+    compiled = [name or "the model" for name, module in model.named_modules() if _is_compiled(module)]
+    if compiled:
+        raise ValueError(f"layers of a compiled model run past hooks, got {compiled[0]} compiled: give it uncompiled")
 
-            handles.append(modules[name].register_forward_hook(hook))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    def hook_for(name: str) -> Callable:
+        def hook(_module, _inputs, output):
+            changed = changes[name](output)
+            if changed is None:  # torch would take that for "unchanged"
+                raise TypeError(f"the function for {name!r} must return the layer's new output, got None")
+            return changed
+
+        return hook
+
+    handles = []
+    with _alone(model):
+        try:
+            for name in changes:
+                handles.append(modules[name].register_forward_hook(hook_for(name)))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
 
 @contextmanager
 def module_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Set train or eval mode inside the block, then give every submodule its own mode back."""
+    """Set train or eval mode inside the block, then give every submodule its own mode back.
+
+    A model that is in training mode already keeps the modules that somebody has frozen in evaluation mode.
+    """
     before = {}
-    try:
-        _set_modes(model, training, before)
-        yield
-    finally:
-        _restore(before)
+    with _alone(model):
+        try:
+            if not (training and model.training):
+                _set_modes(model, training, before)
+            yield
+        finally:
+            _restore(before)
 
 
 @contextmanager
@@ -101,6 +125,19 @@ def evaluation_mode(model: Callable) -> Iterator[None]:
     finally:
         handle.remove()
         _restore(before)
+
+
+@contextmanager
+def _alone(model: nn.Module) -> Iterator[None]:
+    """Let one thread at a time change a model: a second one would take the first one's hooks and modes for the model's own."""
+    with _ONE_AT_A_TIME:
+        lock = _LOCKS.setdefault(model, threading.RLock())
+    with lock:
+        yield
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return type(module).__name__ == "OptimizedModule" or module._compiled_call_impl is not None
 
 
 def _set_modes(model: nn.Module, training: bool, before: dict[nn.Module, bool]) -> None:

@@ -1,17 +1,25 @@
 """One training loop for the whole book: shuffled mini-batches, a history, a bar while it runs."""
 
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from .boundary import PositiveFloat, PositiveInt, checked
 from .hooks import module_mode
-from .validation import check_not_empty, check_positive_int, check_same_length
+from .validation import check_indices
 
 __all__ = ["Evaluation", "History", "evaluate", "train"]
+
+IGNORED = -100  # the label of what counts neither in the loss nor in the accuracy, as in torch
+
+Batches = Iterable[tuple[Tensor, Tensor]]  # pairs of inputs and labels, gone through once an epoch
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass
@@ -26,66 +34,80 @@ class History:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a classifier does on labelled examples: mean loss in nats, accuracy in [0, 1], all logits."""
+    """How a model does on labelled examples: mean loss (of a classifier in nats), accuracy in [0, 1], all outputs."""
 
     loss: float
     accuracy: float
-    logits: Float[Tensor, "examples classes"]
+    logits: Float[Tensor, "examples ..."]
 
 
+@checked
 def train(
     model: nn.Module,
-    inputs: Float[Tensor, "examples ..."],
-    labels: Int64[Tensor, " examples"],
+    inputs: Shaped[Tensor, "examples ..."] | Batches,
+    labels: Shaped[Tensor, "examples ..."] | None = None,
     *,
-    epochs: int,
-    generator: torch.Generator,
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    validation: tuple[Tensor, Tensor] | None = None,
+    epochs: PositiveInt,
+    generator: torch.Generator | None = None,
+    batch_size: PositiveInt | None = None,
+    learning_rate: PositiveFloat | None = None,
+    validation: tuple[Tensor, Tensor] | Batches | None = None,
     optimizer: torch.optim.Optimizer | None = None,
+    loss: Loss | None = None,
     progress: bool = True,
 ) -> History:
-    """Minimise the mean cross-entropy of ``model(inputs)`` by mini-batches, reshuffled each epoch.
+    """Minimise ``loss(model(inputs), labels)`` by mini-batches of 64, which ``generator`` reshuffles each epoch.
 
-    The default optimizer is Adam (Kingma & Ba 2015, Algorithm 1). Training loss and accuracy are the
-    running means over the epoch's batches, so they lag a little behind the model at its end. The
-    model's train/eval mode is afterwards as before, also after an error.
+    A list or loader of batches may stand for inputs and labels. Unless given, the loss is the mean cross-entropy
+    over labels other than −100, and the optimizer Adam (Kingma & Ba 2015, algorithm 1) at rate 1e-3. What is
+    recorded are running means. Modules in evaluation mode inside a model in training mode stay frozen; all modes
+    are afterwards as before. Two calls with the same optimizer and generator are one longer call, also when their
+    states (and torch's, if the model draws random numbers) were saved in between.
 
     Raises:
-        ValueError: no examples, lengths that differ, or a loss that is not finite (epoch and step named).
+        TypeError: arguments of another kind; no generator to shuffle tensors with.
+        ValueError: labels against the rule of the cross-entropy, arguments in conflict, an optimizer of another
+            model, a last batch of one that a layer cannot take, a loss that is not finite.
     """
-    check_positive_int("epochs", epochs)
-    check_positive_int("batch_size", batch_size)
-    check_not_empty("inputs", inputs)
-    check_same_length(inputs=inputs, labels=labels)
-    if optimizer is None:
-        optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    batches = _batches(inputs, labels, batch_size or 64, generator, shuffle=True)
+    if not isinstance(inputs, Tensor) and (batch_size or generator):
+        raise ValueError("batches come cut and shuffled: batch_size and generator must be left out beside them")
+    held_out = None if validation is None else validation if _is_pair(validation) else (validation,)
+    if held_out:
+        _batches(
+            *held_out, *[None] * (2 - len(held_out)), 1, None, shuffle=False
+        )  # a wrong one is told before the work
+    optimizer = _optimizer(model, optimizer, learning_rate, loss)
     history = History()
     # Left out rather than False, so that the environment variable TQDM_DISABLE still counts.
     silence = {} if progress else {"disable": True}
-    with module_mode(model, training=True), tqdm(total=epochs, unit="epoch", **silence) as bar:
+    with (
+        module_mode(model, training=True),
+        torch.inference_mode(False),
+        torch.enable_grad(),  # also for a caller who has switched them off
+        tqdm(total=epochs, unit="epoch", **silence) as bar,
+    ):
+        if isinstance(inputs, Tensor) and len(inputs) % (batch_size or 64) == 1:
+            _check_batch_of_one(model, inputs[:1])
         for epoch in range(1, epochs + 1):
-            # The generator is the CPU's in most programs; indices go where the data live.
-            order = torch.randperm(len(inputs), generator=generator, device=generator.device)
-            loss_sum, correct = 0.0, 0
-            for step, rows in enumerate(order.to(inputs.device).split(batch_size), start=1):
-                logits = model(inputs[rows])
-                loss = F.cross_entropy(logits, labels[rows])
-                if not torch.isfinite(loss):
+            loss_sum, correct, seen = 0.0, 0.0, 0
+            for step, (x, y) in enumerate(batches(), start=1):
+                mean, hits, counted = _score(model(x), y, loss)
+                if not torch.isfinite(mean):
                     raise ValueError(
-                        f"loss became {loss.item()} in epoch {epoch}, step {step}; it must stay finite: "
+                        f"loss became {mean.item()} in epoch {epoch}, step {step}; it must stay finite: "
                         "lower the learning rate or look for non-finite inputs"
                     )
                 optimizer.zero_grad()
-                loss.backward()
+                mean.backward()
                 optimizer.step()
-                loss_sum += loss.item() * len(rows)
-                correct += (logits.argmax(dim=1) == labels[rows]).sum().item()
-            history.train_loss.append(loss_sum / len(inputs))
-            history.train_accuracy.append(correct / len(inputs))
-            if validation is not None:
-                result = evaluate(model, *validation)
+                loss_sum, correct, seen = loss_sum + mean.item() * counted, correct + hits, seen + counted
+            if not seen:
+                raise ValueError(f"batches must hold a label that counts, got none in epoch {epoch}")
+            history.train_loss.append(loss_sum / seen)
+            history.train_accuracy.append(correct / seen)
+            if held_out:
+                result = evaluate(model, *held_out, loss=loss)
                 history.validation_loss.append(result.loss)
                 history.validation_accuracy.append(result.accuracy)
             bar.update()
@@ -93,28 +115,139 @@ def train(
     return history
 
 
+@checked
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
-    inputs: Float[Tensor, "examples ..."],
-    labels: Int64[Tensor, " examples"],
+    inputs: Shaped[Tensor, "examples ..."] | Batches,
+    labels: Shaped[Tensor, "examples ..."] | None = None,
     *,
-    batch_size: int = 256,
+    batch_size: PositiveInt = 256,
+    loss: Loss | None = None,
 ) -> Evaluation:
-    """Mean cross-entropy, accuracy and logits of a classifier, in evaluation mode.
+    """Mean loss (cross-entropy unless given), accuracy and all outputs of a model, in evaluation mode.
 
-    The mode is afterwards as before, also after an error.
+    Labels of −100 do not count; where nothing is counted or a loss of one's own knows no classes, the accuracy is
+    NaN. The mode is afterwards as before, also after an error.
 
     Raises:
-        ValueError: no examples, or lengths that differ.
+        TypeError: arguments of another kind.
+        ValueError: labels against the rule of the cross-entropy, outputs that are NaN, no batches.
     """
-    check_positive_int("batch_size", batch_size)
-    check_not_empty("inputs", inputs)
-    check_same_length(inputs=inputs, labels=labels)
+    batches = _batches(inputs, labels, batch_size, None, shuffle=False)
     with module_mode(model, training=False):
-        logits = torch.cat([model(batch) for batch in inputs.split(batch_size)])
-    return Evaluation(
-        loss=F.cross_entropy(logits, labels).item(),
-        accuracy=(logits.argmax(dim=1) == labels).double().mean().item(),
-        logits=logits,
-    )
+        pairs = [(model(x), y) for x, y in batches()]
+    if not pairs:
+        raise ValueError("batches must hold at least one pair of inputs and labels, got none")
+    outputs, labels = (torch.cat(part) for part in zip(*pairs, strict=True))
+    if outputs.isnan().any():
+        raise ValueError(f"the model's outputs must not be NaN, got {int(outputs.isnan().sum())} such numbers")
+    mean, hits, counted = _score(outputs, labels, loss)
+    return Evaluation(loss=mean.item(), accuracy=hits / counted if counted else math.nan, logits=outputs)
+
+
+def _batches(
+    inputs: Tensor | Batches, labels: Tensor | None, size: int, generator: torch.Generator | None, *, shuffle: bool
+) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
+    """Return what goes through the data once, in a new order each time where they are to be shuffled."""
+    if isinstance(inputs, Tensor) != isinstance(labels, Tensor):
+        raise TypeError("inputs and labels must both be tensors, or labels left out beside batches of (inputs, labels)")
+    if not isinstance(inputs, Tensor):
+        return lambda: map(_pair, inputs)
+    if len(inputs) != len(labels):
+        raise ValueError(f"inputs and labels must agree on examples, got {len(inputs)} and {len(labels)}")
+    if not shuffle:
+        return lambda: zip(inputs.split(size), labels.split(size), strict=True)
+    if generator is None:
+        raise TypeError("generator must be a torch.Generator, which shuffles the examples, got None")
+
+    def shuffled() -> Iterator[tuple[Tensor, Tensor]]:
+        # The generator is the CPU's in most programs; indices go where the data live.
+        order = torch.randperm(len(inputs), generator=generator, device=generator.device)
+        for rows in order.to(inputs.device).split(size):
+            yield inputs[rows], labels[rows]
+
+    return shuffled
+
+
+def _pair(batch: object) -> tuple[Tensor, Tensor]:
+    if not _is_pair(batch):
+        raise TypeError(f"each batch must be a pair of tensors (inputs, labels), got {type(batch).__name__}")
+    return batch
+
+
+def _is_pair(data: object) -> bool:
+    return isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(part, Tensor) for part in data)
+
+
+def _optimizer(
+    model: nn.Module, optimizer: torch.optim.Optimizer | None, learning_rate: float | None, loss: Loss | None
+) -> torch.optim.Optimizer:
+    owned = [*model.parameters(), *(loss.parameters() if isinstance(loss, nn.Module) else ())]
+    if not any(parameter.requires_grad for parameter in owned):
+        raise ValueError("the model must have a parameter that requires a gradient, got none")
+    if optimizer is None:
+        return torch.optim.Adam(owned, lr=1e-3 if learning_rate is None else learning_rate)
+    if learning_rate is not None:
+        raise ValueError(
+            f"the optimizer has its own learning rate: give one of the two, got learning_rate={learning_rate} too"
+        )
+    ids = set(map(id, owned))
+    for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
+        if id(parameter) not in ids:
+            raise ValueError(
+                f"the optimizer must hold parameters of this model, got another one, of shape {tuple(parameter.shape)}"
+            )
+    return optimizer
+
+
+def _check_batch_of_one(model: nn.Module, example: Tensor) -> None:
+    """Try the single example that the last batch will be, on copies of what a model keeps count in."""
+    if not any(isinstance(module, nn.modules.batchnorm._NormBase) and module.training for module in model.modules()):
+        return
+    counts = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.func.functional_call(model, counts, (example,))
+    except ValueError as error:
+        raise ValueError(
+            f"the last batch would hold one example, which a layer cannot take; change batch_size: {error}"
+        ) from error
+
+
+def _score(outputs: Tensor, labels: Tensor, loss: Loss | None) -> tuple[Tensor, float, int]:
+    """Mean loss, how many answers are right, and of how many."""
+    if loss is None:
+        _check_labels(outputs, labels)
+        if labels.is_floating_point():  # the right answer is the most probable class
+            return F.cross_entropy(outputs, labels), (outputs.argmax(1) == labels.argmax(1)).sum().item(), len(labels)
+        counted = int((labels != IGNORED).sum())
+        mean = F.cross_entropy(outputs, labels) if counted else 0.0 * outputs.sum()
+        return mean, (outputs.argmax(1) == labels).sum().item(), counted
+    mean = loss(outputs, labels)
+    if not isinstance(mean, Tensor) or mean.numel() != 1:
+        received = f"shape {tuple(mean.shape)}" if isinstance(mean, Tensor) else type(mean).__name__
+        raise ValueError(f"loss must return one number for a batch, got {received}")
+    if labels.dtype != torch.int64 or labels.shape != outputs.shape[:-1]:
+        return mean, math.nan, len(labels)
+    right = (outputs.argmax(-1) == labels)[labels != IGNORED].double()
+    return mean, right.mean().item() * len(labels), len(labels)
+
+
+def _check_labels(outputs: Tensor, labels: Tensor) -> None:
+    """Hold labels to the rule of the cross-entropy: a class for each example, or its probabilities of all classes."""
+    if not outputs.is_floating_point() or outputs.ndim != 2:
+        raise ValueError(
+            f"the model's outputs must be logits of shape (examples, classes), got {outputs.dtype} of shape "
+            f"{tuple(outputs.shape)}; for others give a loss"
+        )
+    if labels.is_floating_point() and labels.shape == outputs.shape:
+        if not ((labels >= 0).all() and ((labels.sum(1) - 1).abs() < 1e-3).all()):
+            raise ValueError("labels that are probabilities must be at least 0 and sum to 1 in each row")
+    elif labels.shape != outputs.shape[:1]:
+        raise ValueError(
+            f"labels must be {len(outputs)} class numbers, or probabilities of shape {tuple(outputs.shape)}, "
+            f"got {labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    else:
+        check_indices("labels", labels, outputs.shape[1], f"the {outputs.shape[1]} classes", ignored=IGNORED)

@@ -54,9 +54,9 @@ def test_every_public_name_is_documented(reference, package):
 def test_shapes_are_shown_as_they_were_written(reference):
     page = BeautifulSoup(reference.html("reference/api/core"), "html.parser")
     signature = re.sub(r"\s+", " ", page.find(id="lib.core.training.train").get_text())
-    assert "inputs: Float[Tensor, 'examples ...']" in signature
-    assert "labels: Int64[Tensor, 'examples']" in signature
-    assert "learning_rate: float = 0.001" in signature
+    assert "inputs: Shaped[Tensor, 'examples ...'] | Batches" in signature
+    assert "epochs: PositiveInt" in signature
+    assert "progress: bool = True" in signature
     assert "History" in signature
 
 

@@ -74,7 +74,7 @@ LAYERS = {
         partial(MultiHeadAttention, 8, 4, bias=False),
         partial(TensorParallelAttention, 8, 4, bias=False),
         8,
-        {"mask": torch.arange(TIME) % 3 != 1},
+        {"mask": (torch.arange(TIME) % 3 != 1)[None]},
     ),
     "block": (
         partial(Block, 8, 4, 20, eps=0.1),

@@ -12,7 +12,7 @@ SOURCES := $(shell find chapters lib reference tests tools/chapter _ext _extra _
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site first-steps lab course execute checkpoints robust edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps lab course execute checkpoints robust new chapter edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
@@ -77,6 +77,17 @@ checkpoints: $(READY)  ## make stored networks and long experiments anew, by the
 
 robust: $(READY)  ## run chapters under several numerics profiles, which stand in for other processors: NOTEBOOK=chapters/…
 	@$(BIN)/python -m tools.notebooks robust $(NOTEBOOK)
+
+new: $(READY)  ## a chapter to start from: make new CHAPTER=chapters/code/x.ipynb TRACK="convolution"
+	@$(BIN)/python -m tools.chapter.new "$(CHAPTER)" "$(TRACK)" $(if $(BEGIN_TRACK),--begin-track)
+
+# Whether exercises and quiz are sound, the build says; whether each check fails on its starter, `verify`.
+chapter: $(READY)  ## check one chapter in all respects: make chapter NOTEBOOK=chapters/…
+	@test -f "$(NOTEBOOK)" || { echo "Name a chapter that exists: make chapter NOTEBOOK=chapters/…"; exit 1; }
+	@echo "== Form and numbers" && $(BIN)/python -m tools.notebooks check "$(NOTEBOOK)"
+	@echo "== Outputs and exercises" && $(BIN)/python -m tools.notebooks verify "$(NOTEBOOK)"
+	@echo "== The book" && $(BIN)/python -m tools.stage book $(BIN)/python -m tools.book
+	@echo "== The page" && CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest -q tests/site/test_pages.py -k "$(NOTEBOOK:.ipynb=.html)"
 
 edit: $(READY)  ## edit a chapter as text: make edit CHAPTER=chapters/…
 	@$(BIN)/python -m tools.notebooks edit $(CHAPTER)

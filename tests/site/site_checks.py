@@ -139,6 +139,11 @@ def inaccessible_parts(page, *, only=None) -> list[str]:
     ]
 
 
+def height(page) -> int:
+    """How tall the page is in its window, in pixels."""
+    return page.evaluate("() => document.documentElement.scrollHeight")
+
+
 def overflow(page) -> list[str]:
     """The page itself must not scroll sideways; what is wide scrolls inside."""
     width, window, culprits = page.evaluate(

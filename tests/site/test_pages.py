@@ -5,6 +5,7 @@ from site_browser import DESK, PHONE, ROOT, View
 from site_checks import (
     broken_links,
     flatten_code_and_formulas,
+    height,
     inaccessible_parts,
     missing_figures,
     overflow,
@@ -12,7 +13,7 @@ from site_checks import (
     untypeset_equations,
 )
 
-from tools.notebooks import chapter_paths
+from tools.notebooks import chapter_paths, debts
 
 pytestmark = pytest.mark.site
 
@@ -48,6 +49,16 @@ def test_a_page_is_sound_in_every_view(page_name, tab):
     faults["contrast when narrow"] = inaccessible_parts(tab.show(PHONE).page, only="color-contrast")
     faults["console errors"] = tab.console_errors
     assert {kind: found for kind, found in faults.items() if found} == {}
+
+
+def test_a_chapter_is_one_sitting_high(chapter_name, desk):
+    """20,000 pixels with everything folded, or what the list of debts allows."""
+    name = chapter_name.replace(".html", ".ipynb")
+    measured = {"height": height(desk.open(chapter_name).page)}
+    known = debts.read_debts()
+    assert debts.findings(name, measured, known) == []
+    listed = known.get(name, {}).get("height", 0)
+    assert listed < measured["height"] + 2_000, f"it has shrunk: lower its height in {debts.DEBTS.name}"
 
 
 def test_no_link_is_broken(page_name, site):

@@ -64,6 +64,10 @@ def _edit(options: argparse.Namespace) -> int:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not editor:
         raise NotebookError("no editor is known: set EDITOR, for example EDITOR='code --wait'")
+    if not options.notebook.exists():
+        raise NotebookError(
+            f"{options.notebook}: no such chapter; make new CHAPTER={options.notebook} TRACK=… begins one"
+        )
     existing = read(options.notebook)
     before = export_text(existing)
     folder = Path(tempfile.mkdtemp(prefix="chapter-"))

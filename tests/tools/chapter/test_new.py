@@ -1,0 +1,82 @@
+"""A new chapter is in the book and passes every check; what does not belong there is refused."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from tools.chapter import exercises, quiz
+from tools.chapter.model import Chapter
+from tools.chapter.new import create, main
+from tools.notebooks import NotebookError, deviations, write
+from tools.notebooks.files import ROOT
+
+
+@pytest.fixture
+def book(tmp_path) -> Path:
+    """What of the book a new chapter touches, and one chapter on a track."""
+    for name in ("_toc.yml", "reference/source_passages.yml", "chapters/code/index.md", "chapters/background/index.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    there = new_notebook(cells=[new_markdown_cell("# There")], metadata={"book": {"track": "convolution"}})
+    write(tmp_path / "chapters" / "code" / "there.ipynb", there)
+    return tmp_path
+
+
+def files(toc: object) -> list[str]:
+    entries = toc if isinstance(toc, list) else [*toc.values()] if isinstance(toc, dict) else []
+    own = [toc["file"]] if isinstance(toc, dict) and "file" in toc else []
+    return own + [name for entry in entries for name in files(entry)]
+
+
+@pytest.mark.parametrize("part", ["code", "background"])
+def test_it_is_sound_and_stands_in_the_book(book, part):
+    path = book / "chapters" / part / "mean_values.ipynb"
+    before = (book / "_toc.yml").read_text()
+    create(path, "convolution", root=book)
+    assert deviations(path) == []
+    chapter = Chapter.read(path, book)
+    assert [*exercises.problems(chapter), *quiz.problems(chapter)] == []
+    assert (chapter.title, chapter.book["track"]) == ("Mean values", "convolution")
+    after = (book / "_toc.yml").read_text()
+    listed = files(yaml.safe_load(after))
+    assert f"chapters/{part}/mean_values" in listed
+    assert set(before.splitlines()) <= set(after.splitlines())  # comments and all
+    assert f":link: /chapters/{part}/mean_values\n" in (book / "chapters" / part / "index.md").read_text()
+
+
+def test_what_remains_names_the_passages_that_it_owes(book):
+    path = book / "chapters" / "background" / "why_large_models.ipynb"
+    remaining = "\n".join(create(path, "growth", begin_track=True, root=book))
+    assert "it owes 000-1, 003-1: " in remaining
+    assert "make chapter NOTEBOOK=chapters/background/why_large_models.ipynb" in remaining
+
+
+@pytest.mark.parametrize(
+    ("place", "track", "said"),
+    [
+        (
+            "chapters/elsewhere/x.ipynb",
+            "convolution",
+            "a chapter lives in one of chapters/background, chapters/concepts",
+        ),
+        ("chapters/x.ipynb", "convolution", "a chapter lives in one of"),
+        ("chapters/code/x.ipynb", "convolutoin", "no chapter is on the track 'convolutoin'; known are convolution"),
+        ("chapters/code/x.ipynb", "", "no chapter is on the track ''"),
+        ("chapters/code/4_x.ipynb", "convolution", "is named in plain words"),
+        ("chapters/code/x.md", "convolution", "is named in plain words"),
+        ("chapters/code/there.ipynb", "convolution", "exists already; make edit CHAPTER=chapters/code/there.ipynb"),
+    ],
+)
+def test_what_does_not_belong_is_refused_and_leaves_nothing(book, place, track, said):
+    before = {path: path.read_bytes() for path in book.rglob("*") if path.is_file()}
+    with pytest.raises(NotebookError, match=said):
+        create(book / place, track, root=book)
+    assert {path: path.read_bytes() for path in book.rglob("*") if path.is_file()} == before
+
+
+def test_the_command_says_why_it_refused(capsys):
+    assert main(["chapters/nowhere/x.ipynb", "convolution"]) == 1
+    assert "chapters/faq" in capsys.readouterr().err

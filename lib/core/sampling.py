@@ -7,23 +7,24 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from .validation import check_non_negative_int
+from .boundary import NonNegativeInt, checked
 
 __all__ = ["fixed_seed", "seeded", "shuffled", "stratified_split"]
 
 
-def seeded(seed: int, device: str | torch.device = "cpu") -> torch.Generator:
+@checked
+def seeded(seed: NonNegativeInt, device: str | torch.device = "cpu") -> torch.Generator:
     """Return a fresh generator, to be passed on to whatever draws random numbers.
 
     Raises:
         ValueError: a negative seed.
     """
-    check_non_negative_int("seed", seed)
     return torch.Generator(device=device).manual_seed(seed)
 
 
+@checked
 @contextmanager
-def fixed_seed(seed: int) -> Iterator[None]:
+def fixed_seed(seed: NonNegativeInt) -> Iterator[None]:
     """Seed torch's default generators inside the block and put their old states back after it.
 
     Layers draw their first weights from the default generator, which takes no argument. This makes
@@ -32,17 +33,18 @@ def fixed_seed(seed: int) -> Iterator[None]:
     Raises:
         ValueError: a negative seed.
     """
-    check_non_negative_int("seed", seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 
 
+@checked
 def shuffled(rows: Int64[Tensor, " rows"], generator: torch.Generator) -> Int64[Tensor, " rows"]:
     """Return the same row numbers in random order."""
     return rows[torch.randperm(len(rows), generator=generator)]
 
 
+@checked
 def stratified_split(
     labels: Int64[Tensor, " examples"], sizes: Callable[[int], Sequence[int]], *, generator: torch.Generator
 ) -> list[Int64[Tensor, " rows"]]:

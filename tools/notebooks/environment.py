@@ -9,6 +9,7 @@ KERNEL_ENVIRONMENT = {
     "INSIDE_LARGE_MODELS_STRICT": "1",  # an assertion under `with evidence():` that fails, rises
     "TQDM_DISABLE": "1",  # no progress bar in a stored output
 }
+REMAKE = "INSIDE_LARGE_MODELS_REMAKE"  # as in lib.core.checkpoints, which to import would load PyTorch
 
 
 def set_kernel_environment(more: Mapping[str, str]) -> None:

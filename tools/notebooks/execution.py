@@ -15,9 +15,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from tqdm import tqdm
 
-from lib.core.checkpoints import REMAKE
 from tools.notebooks.canonical import NotebookError, canonicalise, check_text_length, serialise
-from tools.notebooks.environment import KERNEL_ENVIRONMENT
+from tools.notebooks.environment import KERNEL_ENVIRONMENT, REMAKE
 from tools.notebooks.files import read, replace_text
 from tools.notebooks.text import check_syntax
 

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from tools.notebooks import NotebookError, deviations, execute, execution, read, write
+from lib.core import checkpoints
+from tools.notebooks import NotebookError, deviations, environment, execute, execution, read, write
 from tools.notebooks.__main__ import main
 from tools.notebooks.environment import KERNEL_ENVIRONMENT
 from tools.notebooks.files import ROOT, replace_text
@@ -147,6 +148,10 @@ def test_kernels_get_the_books_environment(notebook_file, monkeypatch):
     path = notebook_file(f"import os\nprint({{name: os.environ[name] for name in {sorted(KERNEL_ENVIRONMENT)}}})")
     execute([path])
     assert read(path).cells[0].outputs[0].text == f"{dict(sorted(KERNEL_ENVIRONMENT.items()))}\n"
+
+
+def test_what_has_checkpoints_made_anew_is_called_the_same_here_and_in_the_library():
+    assert environment.REMAKE == checkpoints.REMAKE
 
 
 def test_kernels_are_fresh(notebook_file):

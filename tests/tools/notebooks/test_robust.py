@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from tools.notebooks import execute
 from tools.notebooks.robust import PROFILES, Margin, margins, report, robust
 
 
@@ -65,8 +64,6 @@ def test_robust_runs_every_profile_and_tells_which_one_failed(notebook_file, cap
         "x, y = 0.5 * n, [3]\nassert x < 2 and max(y) > 1 and all(z >= n - 3 for z in (0, n))\nassert 0 < n < 4 and (q := n) < 9",
         "assert os.environ['OMP_NUM_THREADS'] != '3', 'the third'",
     )  # fmt: skip
-    [run] = execute([path])
-    assert run.failure == ""
     profiles = {f"{n} threads": {"OMP_NUM_THREADS": str(n)} for n in (1, 3)}
     assert not robust([path], 1, profiles)
     shown = capsys.readouterr().out

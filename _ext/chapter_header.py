@@ -10,6 +10,7 @@ from docutils import nodes
 from source_map import note, read_passages
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from tracks import label
 
 from tools.chapter.model import Chapter, is_chapter
 
@@ -46,7 +47,7 @@ def header(chapter: Chapter) -> nodes.definition_list:
     """The header of a chapter whose metadata is complete; links are resolved when all pages are read."""
     book = chapter.book
     line = nodes.definition_list(classes=["chapter-header", "simple"])
-    line += _item("Track", nodes.Text(book["track"].replace("_", " ")))
+    line += _item("Track", _track(book["track"]))
     if book["prerequisites"]:
         line += _item("Read first", *_separated(_page(docname) for docname in book["prerequisites"]))
     line += _item("Reading", nodes.Text(f"{book['reading_minutes']} min"))
@@ -65,6 +66,11 @@ def _separated(links: Iterator[nodes.Node]) -> Iterator[nodes.Node]:
         if index:
             yield nodes.Text(", ")
         yield link
+
+
+def _track(track: str) -> nodes.Node:
+    """A link to the track in the list of tracks."""
+    return _reference("ref", label(track), track, refexplicit=True)
 
 
 def _page(docname: str) -> addnodes.pending_xref:

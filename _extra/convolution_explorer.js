@@ -30,12 +30,16 @@
     return output;
   }
 
+  const ENDS = { light: { plus: [84, 39, 136], minus: [179, 88, 6] }, dark: { plus: [190, 168, 240], minus: [253, 174, 80] } };
+  const INK = { light: [35, 38, 43], dark: [220, 223, 227] }, PAPER = { light: [255, 255, 255], dark: [28, 32, 38] };
+
   const minus = (text) => text.replace("-", "−");
-  const short = (value) => minus(value.toFixed(2).replace(/\.?0+$/, "").replace(/^-0$/, "0"));
+  // Pixels are whole numbers and weights short decimals: six places hold every product and their sum without rounding.
+  const exact = (value) => minus(value.toFixed(6).replace(/\.?0+$/, "").replace(/^-0$/, "0"));
 
   function start(host) {
     const find = (name) => host.querySelector(`[data-part="${name}"]`);
-    const image = JSON.parse(find("digit").textContent).map((value) => value / 255);
+    const image = JSON.parse(find("digit").textContent);
     const weights = [...host.querySelectorAll("[data-part='weight']")];
     const preset = find("preset"), flip = find("flip"), row = find("row"), column = find("column");
     const canvases = { input: find("input"), output: find("output") };
@@ -43,15 +47,14 @@
     for (const name of Object.keys(PRESETS)) preset.add(new Option(name));
     preset.add(new Option("Your own"));
 
+    const mode = () => (document.documentElement.dataset.theme === "dark" ? "dark" : "light");
     const usedKernel = () => {
       const kernel = weights.map((field) => Number(field.value) || 0);
       return flip.checked ? kernel.reverse() : kernel;
     };
 
-    function paint(canvas, side, values, largest, at, size) {
-      const context = canvas.getContext("2d"), dark = document.documentElement.dataset.theme === "dark";
-      const zero = dark ? [28, 32, 38] : [255, 255, 255];
-      const ends = dark ? { plus: [255, 196, 110], minus: [110, 180, 255] } : { plus: [122, 52, 0], minus: [0, 62, 140] };
+    function paint(canvas, side, values, largest, at, size, ends) {
+      const context = canvas.getContext("2d"), zero = PAPER[mode()];
       canvas.width = canvas.height = side * CELL;
       values.forEach((value, index) => {
         const share = Math.min(1, Math.abs(value) / largest), end = value < 0 ? ends.minus : ends.plus;
@@ -59,7 +62,7 @@
         context.fillRect((index % side) * CELL, Math.floor(index / side) * CELL, CELL, CELL);
       });
       context.lineWidth = 3;
-      context.strokeStyle = dark ? "#7cc5d3" : "#c2185b";
+      context.strokeStyle = mode() === "dark" ? "#7cc5d3" : "#0d7d92";
       context.strokeRect(at.column * CELL + 1.5, at.row * CELL + 1.5, size * CELL - 3, size * CELL - 3);
     }
 
@@ -67,15 +70,16 @@
       const kernel = usedKernel(), output = crossCorrelate(image, kernel);
       const at = { row: Number(row.value), column: Number(column.value) };
       const largest = Math.max(1e-9, ...output.map(Math.abs));
-      paint(canvases.input, SIDE, image, 1, at, WINDOW);
-      paint(canvases.output, OUT, output, largest, at, 1);
+      paint(canvases.input, SIDE, image, 255, at, WINDOW, { plus: INK[mode()] });
+      paint(canvases.output, OUT, output, largest, at, 1, ENDS[mode()]);
 
       const products = kernel.map((weight, index) => {
         const pixel = image[(at.row + Math.floor(index / WINDOW)) * SIDE + at.column + (index % WINDOW)];
-        return `${short(pixel)} × ${weight < 0 ? `(${short(weight)})` : short(weight)}`;
+        return `${exact(pixel)} × ${weight < 0 ? `(${exact(weight)})` : exact(weight)}`;
       });
-      const result = document.createElement("strong");
-      result.textContent = minus(output[at.row * OUT + at.column].toFixed(2));
+      const result = document.createElement("strong"), sum = output[at.row * OUT + at.column];
+      result.textContent = exact(sum);
+      result.className = sum < 0 ? "minus" : "plus";
       find("sum").replaceChildren(`Row ${at.row}, column ${at.column}: ${products.join(" + ")} = `, result);
       host.explorer = { kernel, output: [...output] };
     }
@@ -104,7 +108,6 @@
     for (const field of weights) field.addEventListener("input", () => { preset.value = "Your own"; draw(); });
     new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 
-    host.hidden = false;
     choosePreset();
   }
 

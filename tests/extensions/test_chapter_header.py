@@ -11,12 +11,21 @@ PASSAGES = (
     '"003":\n  - {id: 003-3.1.1, section: "3.1.1", says: The convolution formula., chapters: [chapters/code/x]}\n'
 )
 CHAPTER = "chapters/code/x"
+TOC = """root: index
+parts:
+  - chapters:
+      - file: chapters/how
+      - file: chapters/concepts/before
+      - file: chapters/code/x
+"""
 
 
 @pytest.fixture
 def two_chapters(book):
     def write(**metadata):
-        made = book("source_map", "chapter_header")
+        made = book("source_map", "tracks", "chapter_header")
+        made.write("_toc.yml", TOC)
+        made.write("chapters/how.md", "# How\n\n```{tracks}\n```\n")
         made.write("reference/source_passages.yml", PASSAGES)
         made.write("reference/source_map.md", "# Source map\n\n```{source-map}\n```\n")
         made.write("chapters/concepts/before.ipynb", notebook("# What came before\n\nText."))
@@ -45,6 +54,7 @@ def test_the_header_is_rendered_from_the_metadata(two_chapters):
     }
     links = {link.get_text(): link["href"] for link in header.find_all("a")}
     assert links == {
+        "convolution": "../how.html#track-convolution",
         "What came before": "../concepts/before.html",
         "003 §3.1.1": "../../reference/source_map.html#passage-003-3-1-1",
     }

@@ -90,7 +90,7 @@ class Visitor:
         for notes in (self.console_errors, self.external_requests, self.failed_requests, self.requests):
             notes.clear()
         self.page.goto(self.address + name, wait_until="load")
-        self.page.evaluate("async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; }")
+        self.page.evaluate("async () => { await document.fonts.ready; }")
         return self
 
     def show(self, view: View) -> Visitor:

@@ -79,7 +79,7 @@ def undescribed_images(page) -> list[str]:
 
 
 def untypeset_equations(page) -> list[str]:
-    """Formulas that stayed source text, or that MathJax could not read."""
+    """Formulas that stayed source text, or whose fault stands on the page."""
     return page.evaluate(
         r"""() => [...document.querySelectorAll('.math')]
           .filter((formula) => !formula.querySelector('mjx-container') || formula.querySelector('mjx-merror, [data-mjx-error]'))

@@ -2,6 +2,7 @@
 
 import json
 import re
+from fractions import Fraction
 
 import pytest
 import torch
@@ -31,7 +32,8 @@ def explorer(desk):
 
 @pytest.fixture(scope="module")
 def digit():
-    return load_mnist().test_images[DIGIT, 0].double()
+    """The pixels as the page shows them, from 0 to 255."""
+    return load_mnist().test_images[DIGIT, 0].double() * 255
 
 
 def computed(explorer):
@@ -43,9 +45,9 @@ def by_torch(digit, kernel):
 
 
 def close(found, expected):
-    # Pixels are embedded as whole 255ths, exactly as the data holds them; what is left is rounding in float64 sums,
-    # and the loader's pixels are float32 (relative error 6e-8, times weights of at most 8 and nine terms).
-    return torch.allclose(found, expected, rtol=0, atol=1e-5)
+    # Pixels are embedded as whole numbers, as the data holds them; the loader's are float32 shares of 255 (relative
+    # error 6e-8, times 255, weights of at most 8 and nine terms).
+    return torch.allclose(found, expected, rtol=0, atol=2e-3)
 
 
 def type_kernel(explorer, kernel):
@@ -55,7 +57,7 @@ def type_kernel(explorer, kernel):
 
 def test_the_embedded_digit_is_the_one_in_the_data(explorer, digit):
     pixels = json.loads(explorer.locator("[data-part=digit]").text_content())
-    assert pixels == (digit * 255).round().int().flatten().tolist()
+    assert pixels == digit.round().int().flatten().tolist()
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -90,9 +92,41 @@ def test_the_sum_is_read_at_the_window_that_the_keyboard_moved(explorer, digit, 
         desk.page.keyboard.press("ArrowLeft")
     text = explorer.locator("[data-part=sum]").inner_text().replace("−", "-")
     assert text.startswith("Row 9, column 14:")
-    assert float(re.search(r"= (-?[\d.]+)$", text)[1]) == pytest.approx(expected[9, 14].item(), abs=0.005)
+    shown = Fraction(re.search(r"= (-?[\d.]+)$", text)[1])
+    assert float(shown) == pytest.approx(expected[9, 14].item(), abs=2e-3)
     products = re.findall(r"(-?[\d.]+) × \(?(-?[\d.]+)\)?", text)
     assert [float(weight) for _, weight in products] == ASYMMETRIC
+    assert sum(Fraction(pixel) * Fraction(weight) for pixel, weight in products) == shown
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_what_is_displayed_adds_up_to_the_digit(explorer, name):
+    explorer.locator("[data-part=preset]").select_option(name)
+    text = explorer.locator("[data-part=sum]").inner_text().replace("−", "-")
+    products = re.findall(r"(-?[\d.]+) × \(?(-?[\d.]+)\)?", text)
+    shown = Fraction(re.search(r"= (-?[\d.]+)$", text)[1])
+    assert sum(Fraction(pixel) * Fraction(weight) for pixel, weight in products) == shown
+
+
+def test_a_sum_wears_the_colour_of_its_sign_in_the_picture(explorer):
+    strong, sums = explorer.locator("[data-part=sum] strong"), computed(explorer)
+    seen = set()
+    for row in range(5, 12):
+        explorer.locator("[data-part=row]").fill(str(row))
+        value = sums[row, 13].item()
+        assert strong.get_attribute("class") == ("minus" if value < 0 else "plus")
+        seen.add(value < 0)
+    assert seen == {True, False}
+    red, green, blue = (
+        int(part)
+        for part in re.findall(
+            r"\d+",
+            explorer.locator("strong").evaluate(
+                "strong => { strong.className = 'minus'; return getComputedStyle(strong).color; }"
+            ),
+        )
+    )
+    assert red > green > blue  # orange, as negative values are in every figure of the book
 
 
 def test_pointing_at_the_result_moves_the_window(explorer):

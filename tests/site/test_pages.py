@@ -18,23 +18,12 @@ from tools.notebooks import chapter_paths, debts
 pytestmark = pytest.mark.site
 
 
-def needless_weight(tab):
-    """1.5 MB of icons as a script, and the 1.2 MB of MathJax where there is nothing to typeset, made phones wait."""
-    needed = ["tex-chtml.js"] if tab.page.locator(".math").count() else []
-    return [
-        name
-        for name in ("fontawesome.js", "tex-chtml.js")
-        if name not in needed and any(name in request for request in tab.requests)
-    ]
-
-
 def test_a_page_is_sound_in_every_view(page_name, tab):
     """Opened once, then made wide, unfolded and darkened: axe in full twice, and whatever colour or width can change four times."""
     tab.show(PHONE).open(page_name)
     faults = {
         "requests that leave the site": tab.external_requests,
         "failed requests": tab.failed_requests,
-        "weight": needless_weight(tab),
         "images": undescribed_images(tab.page),
         "equations": untypeset_equations(tab.page),
         "sideways scrolling": overflow(tab.page),

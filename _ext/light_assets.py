@@ -1,0 +1,174 @@
+"""Styles and icons of the themes, cut down to what the pages use: of 510 KB of rules and a font of 156 KB, 150 KB are left.
+
+A rule stays when each class and each id of one of its selectors stands, as a word, in a page or in a script of the site.
+The font of icons keeps the code points that the rules left mention.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from fontTools.subset import Subsetter
+from fontTools.ttLib import TTFont
+from sphinx.application import Sphinx
+
+JOINED = "_static/book.css"
+# What the theme's frame asks for before the styles that Sphinx knows of; its theme.css only imports basic.css.
+THEME = ["_static/basic.css", "_static/styles/pydata-sphinx-theme.css"]
+OWN = {"book.css", "custom.css", "chapter.css"}
+ICONS = "vendor/fontawesome/webfonts/fa-solid-900"
+# Never loaded: 1.5 MB of icons as a script (see _templates/static/webpack-macros.html), and maps to sources not shipped.
+UNUSED = (
+    "scripts/fontawesome.js*",
+    "**/*.map",
+    "vendor/fontawesome/webfonts/*.woff2",
+    "vendor/fontawesome/webfonts/fa-[br]*",
+)
+
+_TOKEN = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|url\([^)"\']*\)|[{};]|[^{};"\'/u]+|.', re.DOTALL)
+_NAME = re.compile(r"[.#]((?:[\w-]|\\.)+)")
+_GROUPS = ("@media", "@supports", "@container", "@layer")
+
+
+def _blocks(style: str) -> Iterator[tuple[str, str | None]]:
+    """A style sheet as (prelude, body of its block); a statement without a block has the body None."""
+    prelude, body, depth = [], [], 0
+    for token in _TOKEN.findall(style):
+        if token.startswith("/*"):
+            continue
+        if token == "}":
+            depth -= 1
+        if depth > 0:
+            body.append(token)
+        elif token in ("}", ";"):
+            yield "".join(prelude).strip(), "".join(body) if token == "}" else None
+            prelude, body = [], []
+        elif token != "{":
+            prelude.append(token)
+        if token == "{":
+            depth += 1
+
+
+def _selectors(prelude: str) -> list[str]:
+    """The members of a list of selectors; commas within brackets do not part them."""
+    members, depth = [""], 0
+    for letter in prelude:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and depth == 0:
+            members.append("")
+        else:
+            members[-1] += letter
+    return members
+
+
+def _is_used(selector: str, words: set[str]) -> bool:
+    outside = re.sub(r"\[[^\]]*\]", "", selector)
+    while (without := re.sub(r"\([^()]*\)", "", outside)) != outside:  # what :not() and :is() name decides nothing
+        outside = without
+    return all(re.sub(r"\\(.)", r"\1", name) in words for name in _NAME.findall(outside))
+
+
+def trimmed(style: str, words: set[str]) -> str:
+    """The style sheet without the rules whose selectors name a class or an id that is none of the words."""
+    kept = []
+    for prelude, body in _blocks(style):
+        if body is None:
+            kept.append(f"{prelude};")
+        elif prelude.startswith(_GROUPS):
+            if inside := trimmed(body, words):
+                kept.append(f"{prelude}{{{inside}}}")
+        elif prelude.startswith("@"):
+            kept.append(f"{prelude}{{{body}}}")
+        elif used := [selector for selector in _selectors(prelude) if _is_used(selector, words)]:
+            kept.append(f"{','.join(used)}{{{body}}}")
+    return "".join(kept)
+
+
+def words_of(site: Path) -> set[str]:
+    """Every word of the pages and of the scripts: what a class or an id may be called."""
+    scripts = [path for path in (site / "_static").rglob("*.js") if "locales" not in path.parts]
+    pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    words: set[str] = set()
+    for path in (*pages, *scripts, *site.glob("*.js")):
+        if path.name != "searchindex.js":
+            words.update(re.findall(r"[\w-]+", path.read_text(encoding="utf-8")))
+    return words
+
+
+def keep_glyphs(font_file: Path, points: set[int]) -> None:
+    """Cut a font down to some code points, in place."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of each table
+    font = TTFont(font_file)
+    subsetter = Subsetter()
+    subsetter.populate(unicodes=points)
+    subsetter.subset(font)
+    font.save(font_file)
+
+
+def join_styles(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """One style sheet in place of eleven (_templates/static/webpack-macros.html asks for it), scripts that hold nothing up.
+
+    The search page runs its own scripts while it is read, so its others must be there before.
+    """
+    names = [str(style.filename) for style in context.get("css_files", ()) if style.filename is not None]
+    app.env.book_styles = THEME + [name for name in names if name.startswith("_static/")]
+    context["css_files"] = [
+        style for style in context.get("css_files", ()) if str(style.filename) not in app.env.book_styles
+    ]
+    if pagename != "search":
+        context["script_files"] = [_deferred(script) for script in context.get("script_files", ())]
+
+
+def _deferred(script):
+    """The script, run after the page is read; other scripts use the options that documentation_options.js sets at once."""
+    if script.filename is None or "documentation_options" in str(script.filename):
+        return script
+    return type(script)(script.filename, priority=script.priority, **(dict(script.attributes) | {"defer": "defer"}))
+
+
+def joined_styles(static: Path, names: list[str]) -> str:
+    """The style sheets in their order, with what they point at named from the folder of the joined one."""
+    parts = []
+    for name in names:
+        path = static.parent / name
+        below = path.parent.relative_to(static).as_posix()
+        style = path.read_text(encoding="utf-8")
+        if below != ".":
+            style = re.sub(r"url\((?!['\"]?(?:data:|/|#|\w+:))(['\"]?)", rf"url(\g<1>{below}/", style)
+        parts.append(style.removeprefix('@charset "UTF-8";'))
+    return "\n".join(parts)
+
+
+def lighten(app: Sphinx, exception: Exception | None) -> None:
+    """Cut down what Sphinx has just copied; it copies everything anew whenever a page changes."""
+    if exception is not None or app.builder.format != "html":
+        return
+    static = Path(app.outdir, "_static")
+    for pattern in UNUSED:
+        for path in static.glob(pattern):
+            path.unlink()
+    words, points = words_of(Path(app.outdir)), set()
+    for path in static.rglob("*.css"):
+        style = path.read_text(encoding="utf-8")
+        if path.name not in OWN:
+            style = trimmed(style, words)
+            # One source for the font, and the one that fontTools reads without a compressor.
+            style = re.sub(r'url\([^)]*\.woff2\) format\("woff2"\),(?=url\([^)]*\.ttf\))', "", style)
+            path.write_text(style, encoding="utf-8")
+        points.update(int(point, 16) for point in re.findall(r"\\(f[0-9a-f]{3})\b", style))
+    names = [name for name in getattr(app.env, "book_styles", ()) if (static.parent / name).is_file()]
+    if names:
+        Path(app.outdir, JOINED).write_text(joined_styles(static, names), encoding="utf-8")
+    icons = static / f"{ICONS}.ttf"
+    if icons.is_file():
+        keep_glyphs(icons, points)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("html-page-context", join_styles, priority=950)  # after every other extension has named its files
+    app.connect("build-finished", lighten, priority=900)  # after every other extension has copied its files
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,139 @@
+"""Formulas are typeset while the book is built: a page carries finished glyphs, MathML for screen readers, and no MathJax (1.2 MB).
+
+MathJax, from the package sphinx-mathjax-offline, runs in V8 (the package mini-racer), so that nothing but Python is needed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import html
+import importlib.util
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+from py_mini_racer import MiniRacer
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx.util.fileutil import copy_asset
+
+logger = logging.getLogger(__name__)
+
+# Copied next to the pages, never under the book's own `_static`: Jupyter Book would load each script there on every page.
+FONTS = "output/chtml/fonts/woff-v2"
+COMPONENTS = (
+    "core",
+    "adaptors/liteDOM",
+    "input/tex-base",
+    "input/tex/extensions/ams",
+    "input/tex/extensions/newcommand",
+    "output/chtml",
+    "output/chtml/fonts/tex",
+    "a11y/assistive-mml",
+)
+CONFIGURATION = r"""
+var global = globalThis;
+var MathJax = {
+  loader: {
+    load: ["adaptors/liteDOM", "input/tex-base", "[tex]/ams", "[tex]/newcommand", "output/chtml", "a11y/assistive-mml"],
+    paths: {mathjax: "."},
+    require: (name) => (0, eval)(SOURCES[name.replace(/^\.\/|\.js$/g, "")]),
+  },
+  startup: {typeset: false},
+  // MathJax would draw the message of an error on the page.
+  tex: {packages: ["base", "ams", "newcommand"], formatError: (input, error) => { throw new Error(error.message); }},
+  chtml: {fontURL: "FONTS"},
+};
+"""
+PAGE = r"""
+(formulas) => {
+  const adaptor = MathJax.startup.adaptor;
+  MathJax.startup.output.clearCache();
+  MathJax.texReset();
+  const results = formulas.map(([tex, display]) => {
+    try { return [adaptor.outerHTML(MathJax.tex2chtml(tex, {display})), null]; }
+    catch (error) { return [null, error.message]; }
+  });
+  return JSON.stringify([results, adaptor.textContent(MathJax.chtmlStylesheet())]);
+}
+"""
+# What Sphinx writes for a formula: an equation's number, then \(…\), \[…\] or a bare environment.
+FORMULA = re.compile(
+    r'(?P<open><(?P<tag>span|div) class="(?:\w+ )?math[ "][^>]*>)\s*(?P<number>(?:<span class="eqno">.*?</span>)?)'
+    r"(?P<tex>[^<]*)</(?P=tag)>",
+    re.DOTALL,
+)
+
+
+@cache
+def mathjax_folder() -> Path:
+    """Where the package sphinx-mathjax-offline keeps MathJax."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise ExtensionError("MathJax is missing: install the package sphinx-mathjax-offline")
+    return Path(spec.origin).parent / "static" / "mathjax"
+
+
+@cache
+def _engine() -> MiniRacer:
+    engine = MiniRacer()
+    atexit.register(engine.close)  # its thread cannot be joined once the interpreter is going down
+    read = {name: (mathjax_folder() / f"{name}.js").read_text(encoding="utf-8") for name in (*COMPONENTS, "startup")}
+    engine.eval(f"var SOURCES = {json.dumps(read)};")
+    engine.eval(CONFIGURATION)
+    engine.eval(read["startup"])
+    return engine
+
+
+def typeset(formulas: list[tuple[str, bool]]) -> tuple[list[tuple[str | None, str | None]], str]:
+    """The formulas of one page, (TeX, displayed?), each as (HTML, fault), one of them None; and the style sheet of just these."""
+    results, style = json.loads(_engine().eval(f"({PAGE})({json.dumps(formulas)})"))
+    return [(shown, fault) for shown, fault in results], re.sub(r"\s+", " ", style)
+
+
+def _bare(tex: str) -> str:
+    """The formula without its fence."""
+    tex = html.unescape(tex).strip()
+    fenced = re.fullmatch(r"\\\((.*)\\\)|\\\[(.*)\\\]", tex, re.DOTALL)
+    return next(inside for inside in fenced.groups() if inside is not None) if fenced else tex
+
+
+def typeset_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Put finished formulas in the place of their TeX, and their style in front of them."""
+    context["script_files"] = [file for file in context.get("script_files", ()) if not _is_mathjax(file)]
+    found = list(FORMULA.finditer(context.get("body", "")))
+    if not found:
+        return
+    results, style = typeset([(_bare(one["tex"]), one["tag"] == "div") for one in found])
+    for one, (_, fault) in zip(found, results, strict=True):
+        if fault is not None:
+            logger.warning(
+                "%s in the formula %s", fault, _bare(one["tex"]), location=pagename, type="book", subtype="formula"
+            )
+    shown = iter(results)
+    fonts = context["pathto"](f"_static/mathjax/{FONTS}", 1)
+    body = FORMULA.sub(
+        lambda one: f"{one['open']}{one['number']}{next(shown)[0] or one['tex']}</{one['tag']}>", context["body"]
+    )
+    context["body"] = f"<style>{style.replace('FONTS', fonts)}</style>\n{body}"
+
+
+def _is_mathjax(script) -> bool:
+    return "mathjax" in f"{script.filename} {script.attributes.get('body', '')}".lower()
+
+
+def copy_fonts(app: Sphinx, exception: Exception | None) -> None:
+    """Copy the fonts that a page may ask for."""
+    if exception is None and app.builder.format == "html":
+        copy_asset(str(mathjax_folder() / FONTS), str(Path(app.outdir, "_static", "mathjax", FONTS)))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect(
+        "html-page-context", typeset_page, priority=900
+    )  # after Sphinx's own MathJax has put itself on the page
+    app.connect("build-finished", copy_fonts)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

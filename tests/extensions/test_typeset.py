@@ -1,0 +1,52 @@
+"""Formulas are finished when the page is written: no MathJax is left to do, and a formula that cannot be read is a warning."""
+
+import re
+
+PAGE = r"""# Page
+
+Inline $a < b$ and
+
+$$ \frac{x}{y} $$ (eq-half)
+
+$$
+\begin{aligned} a &= b \\ c &= d \end{aligned}
+$$
+"""
+
+
+def test_each_formula_is_glyphs_and_mathml(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("page.md", PAGE)
+    built = tiny.build()
+    page = built.html("page")
+    assert built.warnings == ""
+    assert page.count("<mjx-container") == page.count("<math ") == 3
+    assert "<mfrac><mi>x</mi><mi>y</mi></mfrac>" in page
+    assert not re.search(r"\\\(|\\\[|begin\{", page)
+    assert "mathjax" not in " ".join(re.findall(r"<script[^>]*>", page)).lower()
+
+
+def test_the_number_of_an_equation_stays(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("page.md", PAGE)
+    assert re.search(r'<span class="eqno">\(1\).*?</span><mjx-container', tiny.build().html("page"), re.DOTALL)
+
+
+def test_a_formula_that_cannot_be_read_is_a_warning(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("page.md", "# Page\n\nWrong: $\\nosuch{x}$, right: $y$.\n")
+    built = tiny.build()
+    assert r"Undefined control sequence \nosuch in the formula \nosuch{x}" in built.warnings
+    assert built.html("page").count("<mjx-container") == 1
+
+
+def test_the_style_is_that_of_the_page_alone(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("first.md", "# First\n\n$\\alpha$\n")
+    tiny.write("second.md", "# Second\n\n$x$\n")
+    built = tiny.build()
+    assert "mjx-c1D6FC" in built.html("first")
+    assert "mjx-c1D6FC" not in built.html("second")
+    assert built.html("first").index("<style>") < built.html("first").index("<mjx-container")
+    fonts = re.search(r"url\(.?([^)]*?/woff-v2)/", built.html("first"))[1]
+    assert (built.folder / fonts).is_dir()

@@ -22,7 +22,7 @@ def test_a_chapter_is_described_by_its_first_paragraph(book):
     tiny.write("reference/source_passages.yml", "{}\n")
     tiny.write("_toc.yml", "root: index\nchapters: [{file: chapters/code/x}]\n")
     tiny.write(
-        "chapters/code/x.ipynb", notebook('# Title\n\nThe first R&D sentence.\n\nThe second paragraph.', book=COMPLETE)
+        "chapters/code/x.ipynb", notebook("# Title\n\nThe first R&D sentence.\n\nThe second paragraph.", book=COMPLETE)
     )
     page = tiny.build(ogp_social_cards={"enable": False}).html("chapters/code/x")
     assert '<meta name="description" content="The first R&amp;D sentence." />' in page

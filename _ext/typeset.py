@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 
 # Copied next to the pages, never under the book's own `_static`: Jupyter Book would load each script there on every page.
 FONTS = "output/chtml/fonts/woff-v2"
+PACKAGES = ("ams", "boldsymbol", "newcommand")
 COMPONENTS = (
     "core",
     "adaptors/liteDOM",
     "input/tex-base",
-    "input/tex/extensions/ams",
-    "input/tex/extensions/newcommand",
+    *(f"input/tex/extensions/{package}" for package in PACKAGES),
     "output/chtml",
     "output/chtml/fonts/tex",
     "a11y/assistive-mml",
@@ -37,13 +37,13 @@ CONFIGURATION = r"""
 var global = globalThis;
 var MathJax = {
   loader: {
-    load: ["adaptors/liteDOM", "input/tex-base", "[tex]/ams", "[tex]/newcommand", "output/chtml", "a11y/assistive-mml"],
+    load: ["adaptors/liteDOM", "input/tex-base", ...PACKAGES.map((name) => `[tex]/${name}`), "output/chtml", "a11y/assistive-mml"],
     paths: {mathjax: "."},
     require: (name) => (0, eval)(SOURCES[name.replace(/^\.\/|\.js$/g, "")]),
   },
   startup: {typeset: false},
   // MathJax would draw the message of an error on the page.
-  tex: {packages: ["base", "ams", "newcommand"], formatError: (input, error) => { throw new Error(error.message); }},
+  tex: {packages: ["base", ...PACKAGES], formatError: (input, error) => { throw new Error(error.message); }},
   chtml: {fontURL: "FONTS"},
 };
 """
@@ -81,7 +81,7 @@ def _engine() -> MiniRacer:
     engine = MiniRacer()
     atexit.register(engine.close)  # its thread cannot be joined once the interpreter is going down
     read = {name: (mathjax_folder() / f"{name}.js").read_text(encoding="utf-8") for name in (*COMPONENTS, "startup")}
-    engine.eval(f"var SOURCES = {json.dumps(read)};")
+    engine.eval(f"var SOURCES = {json.dumps(read)}, PACKAGES = {json.dumps(PACKAGES)};")
     engine.eval(CONFIGURATION)
     engine.eval(read["startup"])
     return engine

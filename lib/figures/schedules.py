@@ -1,5 +1,6 @@
 """Who holds what, who does what when, and who sends what to whom, drawn from what the ranks of a run returned."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -8,12 +9,13 @@ from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
 from lib.core import Message, Piece, Span
 
-from .style import PALETTE
+from .style import PALETTE, WIDTH
 
 __all__ = ["show_placement", "show_schedule"]
 
 # Kinds are told apart by colour and by hatching.
 _LOOKS = [(name, hatch) for name, hatch in zip(PALETTE.values(), ("", "///", "...", "\\\\\\", "xx", "--"), strict=True)]
+_MOST_RANKS = 64  # lanes beyond these cannot be told apart
 
 
 def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figure:
@@ -23,7 +25,8 @@ def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figur
     each outline is filled.
 
     Raises:
-        ValueError: no strategy, strategies with different numbers of ranks, or a piece that leaves its whole.
+        ValueError: no strategy, strategies with different numbers of ranks, a piece that leaves its whole, or more
+            groups than there are looks.
     """
     ranks = {len(held) for held in placements.values()}
     if len(ranks) != 1 or 0 in ranks:
@@ -34,7 +37,8 @@ def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figur
         for piece in (piece for pieces in held for piece in pieces):
             _check_piece(piece)
     groups = list(dict.fromkeys(p.group for held in placements.values() for pieces in held for p in pieces))
-    figure, axes = plt.subplots(len(placements), ranks, figsize=(7, 0.95 * len(placements) + 0.5), squeeze=False)
+    _check_looks("groups", groups)
+    figure, axes = plt.subplots(len(placements), ranks, figsize=(WIDTH, 0.95 * len(placements) + 0.5), squeeze=False)
     for row, (name, held) in enumerate(placements.items()):
         for rank, pieces in enumerate(held):
             axis = axes[row, rank]
@@ -57,17 +61,26 @@ def show_schedule(spans: Sequence[Span], messages: Sequence[Message] = (), *, ti
     Time starts at the first span. Kinds of work are told apart by colour and hatching and listed in a legend.
 
     Raises:
-        ValueError: no span, or one that ends before it starts.
+        ValueError: no span, one that ends before it starts, a message that arrives before it is sent or between ranks
+            that have no lane, times that are not finite, a rank below 0 or beyond 63, more kinds than there are looks.
     """
     if not spans:
         raise ValueError("spans must hold at least one span, got none")
     for span in spans:
         if span.end < span.start:
             raise ValueError(f"a span must not end before it starts, got {span}")
+        if not (math.isfinite(span.start) and math.isfinite(span.end) and 0 <= span.rank < _MOST_RANKS):
+            raise ValueError(f"a span must have finite times and a rank from 0 to {_MOST_RANKS - 1}, got {span}")
     zero = min(span.start for span in spans)
     kinds = list(dict.fromkeys(span.kind for span in spans))
+    _check_looks("kinds", kinds)
     ranks = 1 + max(span.rank for span in spans)
-    figure, axis = plt.subplots(figsize=(7, 0.62 * ranks + 1.0))
+    for message in messages:
+        if not (message.sent <= message.received < math.inf) or math.isinf(message.sent):
+            raise ValueError(f"a message must not arrive before it is sent, got {message}")
+        if not {message.source, message.destination} <= set(range(ranks)) or message.source == message.destination:
+            raise ValueError(f"a message must go between two of the {ranks} ranks of the spans, got {message}")
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.62 * ranks + 1.0))
     for span in spans:
         colour, hatch = _LOOKS[kinds.index(span.kind) % len(_LOOKS)]
         box = (span.start - zero) * 1e3, span.rank - 0.36
@@ -79,7 +92,7 @@ def show_schedule(spans: Sequence[Span], messages: Sequence[Message] = (), *, ti
             span.label,
             ha="center",
             va="center",
-            fontsize="x-small",
+            fontsize="small",
             color="black",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
         )
@@ -96,6 +109,11 @@ def show_schedule(spans: Sequence[Span], messages: Sequence[Message] = (), *, ti
     return figure
 
 
+def _check_looks(name: str, kinds: Sequence[str]) -> None:
+    if len(kinds) > len(_LOOKS):
+        raise ValueError(f"{name} must be at most {len(_LOOKS)} to be told apart, got {len(kinds)}: {', '.join(kinds)}")
+
+
 def _check_piece(piece: Piece) -> None:
     for (start, stop), size in zip((piece.rows, piece.columns), piece.shape, strict=True):
         if not 0 <= start <= stop <= size:
@@ -110,4 +128,4 @@ def _draw_piece(axis, piece: Piece, left: float, colour: str, hatch: str) -> Non
         corner = (left + first / width, 1 - bottom / height)
         size = ((last - first) / width, (bottom - top) / height)
         axis.add_patch(Rectangle(corner, *size, facecolor=colour, edgecolor="white", hatch=hatch, linewidth=0.8))
-    axis.text(left + 0.5, -0.08, piece.name, ha="center", va="top", fontsize="x-small")
+    axis.text(left + 0.5, -0.08, piece.name, ha="center", va="top", fontsize="small")

@@ -1,8 +1,10 @@
-"""How every figure of the book looks: one palette that colour-blind readers can tell apart."""
+"""How every figure of the book looks: colours that all readers can tell apart, letters that a phone can show."""
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-__all__ = ["PALETTE", "use_book_style"]
+__all__ = ["PALETTE", "SIGNS", "WIDTH", "columns_that_fit", "letters_on_a_phone", "use_book_style"]
 
 # Okabe & Ito's eight colours, without black and yellow, which vanish on a dark or a white page.
 PALETTE: dict[str, str] = {
@@ -13,6 +15,13 @@ PALETTE: dict[str, str] = {
     "sky": "#56B4E9",
     "amber": "#E69F00",
 }
+
+#: Whatever has a sign: orange-brown below zero, white at zero, purple above; apart for every kind of colour vision.
+SIGNS = "PuOr"
+
+#: Inches. Wider figures shrink on a phone until their letters cannot be read.
+WIDTH = 4.6
+_PHONE = 358  # pixels that a page of 390 has for a figure
 
 
 def use_book_style() -> None:
@@ -25,7 +34,7 @@ def use_book_style() -> None:
             "axes.titlesize": "medium",
             "figure.constrained_layout.use": True,
             "figure.dpi": 110,
-            "figure.figsize": (7.0, 3.2),
+            "figure.figsize": (WIDTH, 3.0),
             "font.size": 10,
             "image.cmap": "gray",
             "image.interpolation": "nearest",
@@ -33,3 +42,16 @@ def use_book_style() -> None:
             "lines.linewidth": 1.8,
         }
     )
+
+
+def columns_that_fit(size: float) -> int:
+    """How many panels, each ``size`` inches wide, stand side by side in a figure whose letters a phone can show."""
+    return max(1, int(WIDTH / size + 1e-9))
+
+
+def letters_on_a_phone(figure: Figure) -> float:
+    """Size of the smallest letters, in CSS pixels, when the figure is as wide as a phone's page; infinite without letters."""
+    figure.canvas.draw()  # which sets the labels of the ticks
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    smallest = min((text.get_fontsize() for text in texts), default=float("inf"))
+    return smallest / 72 / figure.get_figwidth() * _PHONE

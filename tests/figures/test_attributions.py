@@ -150,10 +150,40 @@ def test_a_chapter_whose_figure_is_described_by_data_carries_that_description():
         assert words in cell.metadata["mystnb"]["image"]["alt"]
 
 
+def test_the_area_is_that_of_a_mean_over_about_a_fourteenth_of_the_side():
+    # Alone, the brighter of two spots wins; a mean over 84/14 | 1 = 7 pixels, three times, prefers the broader one.
+    broad, narrow = _patch(4, 4, side=9, value=1.0), _patch(60, 100, side=2, value=6.0)
+    assert describe_attributions({"m": broad + narrow}, share=0.005) == "m: highest upper left."
+    assert describe_attributions({"m": broad + 6 * narrow}, share=0.005) == "m: highest lower right."
+
+
+def test_the_scale_of_a_map_ends_at_its_own_99th_percentile_unless_told_otherwise():
+    values = torch.arange(42.0 * 63).reshape(42, 63)
+    drawn = [
+        np.asarray(
+            _panels(show_attributions(torch.full((3, 42, 63), 0.5), {"m": values}, cells=42, **knob))["m"]
+            .images[0]
+            .get_array()
+        )
+        for knob in ({}, {"percentile": 99.0}, {"percentile": 60.0})
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    dark = [(picture[..., 1] < 0.05).mean() for picture in drawn]  # the darkest purple, 1 % and 40 % of the squares
+    assert dark[0] < 0.15 < 0.35 < dark[2]
+
+
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda: show_attributions(torch.full((3, 8, 8), torch.nan), {"a": torch.rand(8, 8)}),
+            "photograph must be finite, got nan",
+        ),
+        (
+            lambda: show_attributions(255 * torch.ones(3, 8, 8), {"a": torch.rand(8, 8)}),
+            r"photograph must have values in \[0, 1\], got 255 to 255",
+        ),
         (lambda: describe_attributions({}), "attributions must hold at least one map, got none"),
         (
             lambda: describe_attributions({"a": torch.rand(3, 8, 8)}),
@@ -191,3 +221,18 @@ def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
     assert not plt.get_fignums()  # no half-drawn figure is left
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: describe_attributions({"a": torch.ones(8, 8).long()}), "map 'a' must be a floating-point tensor, got torch.int64"),
+        (lambda: describe_attributions({"a": [[1.0]]}), "map 'a' must be a floating-point tensor, got list"),
+        (lambda: describe_attributions(torch.rand(8, 8)), "attributions must be maps by name, got Tensor"),
+        (lambda: show_attributions(torch.ones(3, 8, 8).long(), {"a": torch.rand(8, 8)}), "photograph must be a floating-point tensor, got torch.int64"),
+    ],
+)  # fmt: skip
+def test_what_holds_no_numbers_is_refused(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()

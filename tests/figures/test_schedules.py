@@ -47,6 +47,11 @@ def test_kinds_differ_in_hatching_as_well_as_colour():
     assert looks[0][1] != looks[1][1]
 
 
+def test_time_starts_at_the_earliest_span_wherever_it_stands_in_the_list():
+    axis = show_schedule([Span(1, 7.0, 7.5, "F2"), Span(0, 6.0, 6.5, "F1")]).axes[0]
+    assert [round(p.get_x(), 6) for p in boxes(axis)] == [1000, 0]
+
+
 def test_spans_and_messages_stand_at_their_times_in_milliseconds():
     spans = [Span(0, 5.0, 5.1, "F1"), Span(1, 5.15, 5.3, "B1", "backward")]
     figure = show_schedule(spans, [Message(0, 1, 5.1, 5.12), Message(1, 0, 5.3, 5.31)])
@@ -63,6 +68,7 @@ def test_spans_and_messages_stand_at_their_times_in_milliseconds():
 
 
 PIECE = Piece("W", (4, 8), (0, 4), (0, 8))
+LANES = [Span(0, 0.0, 1.0, "F"), Span(1, 0.0, 1.0, "F")]
 BAD = [
     (lambda: show_placement({}), "placements must give the same number of ranks for every strategy, got {}"),
     (lambda: show_placement({"a": []}), "got {'a': 0}"),
@@ -71,6 +77,16 @@ BAD = [
     (lambda: show_placement({"a": [[Piece("W", (4, 8), (3, 2), (0, 8))]]}), "a piece must lie inside its whole"),
     (lambda: show_placement({"a": [[Piece("W", (4, 8), (0, 4), (-1, 8))]]}), "a piece must lie inside its whole"),
     (lambda: show_schedule([]), "spans must hold at least one span, got none"),
+    (lambda: show_placement({"a": [[Piece("W", (4, 8), (0, 4), (0, 8), str(group)) for group in range(7)]]}), "groups must be at most 6 to be told apart, got 7: 0, 1, 2"),
+    (lambda: show_schedule([Span(0, 0.0, 1.0, "F", str(kind)) for kind in range(7)]), "kinds must be at most 6 to be told apart, got 7: 0, 1, 2"),
+    (lambda: show_schedule([Span(-1, 0.0, 1.0, "F")]), "a span must have finite times and a rank from 0 to 63, got Span(rank=-1"),
+    (lambda: show_schedule([Span(10**6, 0.0, 1.0, "F")]), "a span must have finite times and a rank from 0 to 63, got Span(rank=1000000"),
+    (lambda: show_schedule([Span(0, 0.0, float("nan"), "F")]), "a span must have finite times and a rank from 0 to 63, got Span(rank=0"),
+    (lambda: show_schedule([Span(0, 0.0, float("inf"), "F")]), "a span must have finite times and a rank from 0 to 63, got Span(rank=0"),
+    (lambda: show_schedule(LANES, [Message(0, 1, 0.5, 0.4)]), "a message must not arrive before it is sent, got Message(source=0"),
+    (lambda: show_schedule(LANES, [Message(0, 1, 0.5, float("nan"))]), "a message must not arrive before it is sent, got Message(source=0"),
+    (lambda: show_schedule(LANES, [Message(0, 2, 0.5, 0.6)]), "a message must go between two of the 2 ranks of the spans, got Message(source=0, destination=2"),
+    (lambda: show_schedule(LANES, [Message(1, 1, 0.5, 0.6)]), "a message must go between two of the 2 ranks of the spans, got Message(source=1"),
     (lambda: show_schedule([Span(0, 2.0, 1.0, "F")]), "a span must not end before it starts, got Span(rank=0, start=2.0"),
 ]  # fmt: skip
 

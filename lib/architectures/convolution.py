@@ -67,10 +67,7 @@ def conv2d_formula(
         ValueError: wrong rank, empty batch, channels that do not match or divide, a window that does not fit.
     """
     window = _check(x, weight, bias, stride, padding, dilation, groups)
-    windows = window.over(window.pad(x)).unflatten(1, (groups, -1))  # n g c h w u v
-    filters = weight.unflatten(0, (groups, -1))  # g o c u v
-    y = torch.einsum("ngchwuv,gocuv->ngohw", windows, filters).flatten(1, 2)
-    return y if bias is None else y + bias[:, None, None]
+    return _sum_of_products(window.over(window.pad(x)), weight, bias, groups)
 
 
 @checked
@@ -97,7 +94,7 @@ def conv2d(
     """
     window = _check(x, weight, bias, stride, padding, dilation, groups)
     if is_transformed(x, weight) or not len(x):  # no images fill no block either
-        return conv2d_formula(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        return _sum_of_products(window.copied(window.pad(x)), weight, bias, groups)
     y = BlockedIm2col.apply(x, weight, window, groups)
     return y if bias is None else y + bias[:, None, None]
 
@@ -123,6 +120,13 @@ def conv1d(
     """
     geometry = {"stride": (1, stride), "padding": (0, padding), "dilation": (1, dilation)}
     return conv2d(x[:, :, None], weight[:, :, None], bias, **geometry, groups=groups)[:, :, 0]
+
+
+def _sum_of_products(windows: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
+    windows = windows.unflatten(1, (groups, -1))  # n g c h w u v
+    filters = weight.unflatten(0, (groups, -1))  # g o c u v
+    y = torch.einsum("ngchwuv,gocuv->ngohw", windows, filters).flatten(1, 2)
+    return y if bias is None else y + bias[:, None, None]
 
 
 def _check(x, weight, bias, stride, padding, dilation, groups) -> Window:

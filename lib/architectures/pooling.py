@@ -39,7 +39,7 @@ def max_pool2d(
     """
     window = _window(kernel_size, stride, padding)
     if is_transformed(x):
-        return window.over(window.pad(x, -torch.inf)).flatten(-2).max(-1).values
+        return window.copied(window.pad(x, -torch.inf)).flatten(-2).max(-1).values
     return _MaxPool.apply(x, window)
 
 
@@ -62,7 +62,7 @@ def avg_pool2d(
     """
     window = _window(kernel_size, stride, padding)
     if is_transformed(x):
-        return window.over(window.pad(x)).mean((-2, -1))
+        return window.copied(window.pad(x)).mean((-2, -1))
     return _AvgPool.apply(x, window)
 
 

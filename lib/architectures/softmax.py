@@ -71,9 +71,10 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, 
 
 
 def _check(logits: Tensor, dim: int) -> None:
-    check_not_empty("logits", logits)
     if not -logits.ndim <= dim < logits.ndim:
         raise ValueError(f"dim must name one of the {logits.ndim} axes of the logits, got {dim}")
+    if logits.shape[dim] == 0:
+        raise ValueError(f"logits must hold at least one element along dim {dim}, got shape {tuple(logits.shape)}")
 
 
 def _shifted(scores: Tensor, dim: int) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -105,6 +106,10 @@ class Window:
         """View, for each cell of the window in reading order, the pixels that it meets as the window slides."""
         for row in self.rows(padded):
             yield from self.columns(row)
+
+    def copied(self, padded: Tensor) -> Tensor:
+        """Copy a padded tensor as its windows, in the axes of :meth:`over`: by slices, which ``torch.func`` can batch."""
+        return torch.stack(tuple(self.cells(padded)), -1).unflatten(-1, self.kernel)
 
     def _slides(self, padded: Tensor, axis: int) -> Iterator[tuple[int, int]]:
         """Where each row (axis 0) or column (axis 1) of the window starts on the image, and one past where it ends."""

@@ -148,7 +148,7 @@ OTHERS = {
     ],
     "softmax": [
         (lambda: softmax(LABELS), TypeError, "logits must be floating point, got torch.int64"),
-        (lambda: softmax(LOGITS[:0]), ValueError, "logits must hold at least one element, got shape (0, 5)"),
+        (lambda: softmax(LOGITS[:, :0]), ValueError, "logits must hold at least one element along dim -1, got shape (3, 0)"),
         (lambda: softmax(LOGITS, dim=2), ValueError, "dim must name one of the 2 axes of the logits, got 2"),
         (lambda: softmax(LOGITS, temperature=0.0), ValueError, "temperature must be positive and finite, got 0.0"),
         (lambda: softmax(LOGITS, temperature=-1.0), ValueError, "temperature must be positive and finite, got -1.0"),

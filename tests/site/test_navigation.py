@@ -13,7 +13,7 @@ ACROSS = "chapters/code/train_a_cnn.html"
 
 def test_the_track_in_the_header_leads_to_its_list(desk):
     page = desk.open(ACROSS).page
-    page.locator("dl.chapter-header a", has_text="convolution").click()
+    page.locator("dl.chapter-header").get_by_role("link", name="convolution", exact=True).click()
     page.wait_for_url("**/how_to_use_this_book.html#track-convolution")
     assert page.locator(".tracks a", has_text="Train a convolutional network").is_visible()
 

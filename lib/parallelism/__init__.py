@@ -3,36 +3,43 @@
 from .collectives import Traffic, broadcast, ring_all_gather, ring_all_reduce, ring_all_reduce_cost, ring_reduce_scatter
 from .conjugate_pairs import copy_to_ranks, gather_from_ranks, reduce_from_ranks, split_to_ranks
 from .data_parallel import BucketedDataParallel, average_gradients, weigh_by_examples
+from .deferred import Draws, deferred
 from .launch import run_ranks
-from .memory import HeldBytes, held_bytes, saved_activations, state_bytes
-from .sharded_state import gather_state_dict, shard_state_dict
-from .tensor_parallel import (
-    ColumnParallelLinear,
-    RowParallelLinear,
-    TensorParallelAttention,
-    TensorParallelBlock,
-    TensorParallelMLP,
-    TensorParallelTransformer,
+from .memory import HeldBytes, MemoryTimeline, held_bytes, saved_activations, state_bytes
+from .sharded_state import (
+    Placement,
+    assert_replicas_equal,
+    clip_gradients,
+    gather_state_dict,
+    gradient_norm,
+    placements,
+    shard_state_dict,
+    sum_gradients,
 )
+from .tensor_parallel import ColumnParallelLinear, RowParallelLinear, tensor_parallel, tensor_parallel_plan
 from .vocabulary_parallel import VocabularyParallelEmbedding, vocabulary_parallel_cross_entropy
 
 __all__ = [
     "BucketedDataParallel",
     "ColumnParallelLinear",
+    "Draws",
     "HeldBytes",
+    "MemoryTimeline",
+    "Placement",
     "RowParallelLinear",
-    "TensorParallelAttention",
-    "TensorParallelBlock",
-    "TensorParallelMLP",
-    "TensorParallelTransformer",
     "Traffic",
     "VocabularyParallelEmbedding",
+    "assert_replicas_equal",
     "average_gradients",
     "broadcast",
+    "clip_gradients",
     "copy_to_ranks",
+    "deferred",
     "gather_from_ranks",
     "gather_state_dict",
+    "gradient_norm",
     "held_bytes",
+    "placements",
     "reduce_from_ranks",
     "ring_all_gather",
     "ring_all_reduce",
@@ -43,6 +50,9 @@ __all__ = [
     "shard_state_dict",
     "split_to_ranks",
     "state_bytes",
+    "sum_gradients",
+    "tensor_parallel",
+    "tensor_parallel_plan",
     "vocabulary_parallel_cross_entropy",
     "weigh_by_examples",
 ]

@@ -8,6 +8,7 @@ each other before each collective, and a call that does not fit is refused on al
 
 import struct
 from collections.abc import Container, Sequence
+from itertools import zip_longest
 
 import torch
 import torch.distributed as dist
@@ -19,6 +20,7 @@ __all__ = [
     "announce",
     "check_agreement",
     "check_tensor",
+    "compare_lists",
     "disagreement",
     "keep_ledger",
     "place_in_group",
@@ -100,6 +102,28 @@ def announce(call: str, *, group: dist.ProcessGroup | None = None, device: torch
     if different := _differences(dict(enumerate(told))):
         raise ValueError(different)
     return NOTE_BYTES * (ranks - 1)
+
+
+def compare_lists(
+    what: str, mine: list[str], *, group: dist.ProcessGroup | None = None, only_if_checking: bool = False
+) -> None:
+    """Require one list of words on all ranks, such as the parameters of a model.
+
+    Raises:
+        ValueError: two lists differ; the first difference is named.
+    """
+    _, ranks = place_in_group(group)
+    if only_if_checking and not (_ledger and _ledger.check):
+        return
+    announce(f"comparison of {what}", group=group)
+    everyone: list[list[str]] = [[]] * ranks
+    dist.all_gather_object(everyone, mine, group=group)
+    for rank, theirs in enumerate(everyone):
+        for first, other in zip_longest(everyone[0], theirs, fillvalue="nothing more"):
+            if first != other:
+                raise ValueError(
+                    f"{what} must be the same on all ranks, got {first} on rank 0 and {other} on rank {rank}"
+                )
 
 
 def check_agreement(call: str, x: Tensor, *, group: dist.ProcessGroup | None = None) -> int:

@@ -5,6 +5,7 @@ link idles, which is why the bytes that a rank sends hardly depend on how many r
 learning, and count what they send; models in this package use the engine's own collectives.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -158,14 +159,17 @@ def ring_all_reduce_cost(size: float, ranks: int, *, latency: float, seconds_per
     α, the ``latency``, is paid for each message in seconds; β is the time of one byte on one link. The model
     holds while every rank has a core and a link of its own (Patarasuk & Yuan 2009).
 
+    >>> ring_all_reduce_cost(1e6, 4, latency=1e-3, seconds_per_byte=1e-9)
+    0.0075
+
     Raises:
         TypeError: ranks is not an int.
-        ValueError: ranks below 1, a size or a time below 0.
+        ValueError: ranks below 1, a size or a time below 0 or infinite.
     """
     check_positive_int("ranks", ranks)
     for name, value in {"size": size, "latency": latency, "seconds_per_byte": seconds_per_byte}.items():
-        if not value >= 0:
-            raise ValueError(f"{name} must be at least 0, got {value}")
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and at least 0, got {value}")
     messages = 2 * (ranks - 1)
     return messages * latency + messages / ranks * size * seconds_per_byte
 

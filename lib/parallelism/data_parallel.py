@@ -1,5 +1,6 @@
 """Data parallelism: every rank holds the whole model, sees its own shard of the batch, and shares its gradients."""
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ from torch.autograd import Variable
 
 from lib.core.validation import check_non_negative_int, check_positive_int
 
-from .agreement import place_in_group
+from .agreement import announce, compare_lists, place_in_group
+from .sharded_state import cut_among, described, placements
 
 __all__ = ["BucketedDataParallel", "average_gradients", "weigh_by_examples"]
 
@@ -33,6 +35,7 @@ def weigh_by_examples(
     """
     check_non_negative_int("examples", examples)
     _, ranks = place_in_group(group)
+    announce("weigh_by_examples", group=group)
     total = torch.tensor(examples, device=loss.device)
     dist.all_reduce(total, group=group)
     if total == 0:
@@ -46,31 +49,33 @@ def average_gradients(model: nn.Module, *, group: dist.ProcessGroup | None = Non
     Equation: eq-data-parallel-gradient
 
     The plain form: when all gradients are there, one all-reduce for each parameter. A parameter that was not used
-    on some ranks has gradient 0 there; one that was used on none keeps None.
+    on some ranks has gradient 0 there; one that was used on none keeps None. Buffers stay each rank's own.
 
     Raises:
-        ValueError: ranks differ in a parameter's name, shape or dtype; as :func:`weigh_by_examples`.
+        ValueError: sparse gradients, or parameters that the ranks do not hold alike; where ranks check each other,
+            another parameter on another rank; as :func:`weigh_by_examples`.
     """
-    place_in_group(group)
-    _check_same_model(model, group)
+    _check_model(model, group, only_if_checking=True)
     for parameter in model.parameters():
         if parameter.requires_grad:
             bucket = _Bucket([parameter])
             bucket.start(group)
-            bucket.finish(group)
+            bucket.finish()
 
 
 class BucketedDataParallel(nn.Module):
     """A model whose ``loss.backward()`` returns when every gradient is the mean over the ranks.
 
-    Rank 0's parameters and buffers are copied to all ranks at the start. A backward pass reaches the last layers
-    first, so gradients are collected from the last parameter to the first, in buckets of ``bucket_bytes``; a full
-    bucket's all-reduce runs while backward goes on (Li et al. 2020, section 3.2). Shared parameters count once,
-    frozen ones not at all, unused ones as in :func:`average_gradients`. ``torch.autograd.grad`` is not averaged.
+    Rank 0's parameters and buffers are copied to all ranks at the start, and its buffers after each backward pass. That
+    pass reaches the last layers first, so gradients are collected from the last parameter to the first, in buckets of
+    ``bucket_bytes``; a full bucket's all-reduce runs while backward goes on (Li et al. 2020, section 3.2). Shared
+    parameters count once, frozen ones not at all, unused ones as in :func:`average_gradients`. A checkpoint has the
+    model's own names. A copy is data parallel too. ``torch.autograd.grad`` is not averaged.
 
     Raises:
         TypeError: the model is not a module, bucket_bytes not an int.
         ValueError: no parameter needs a gradient, bucket_bytes below 1; as :func:`average_gradients`.
+        RuntimeError: in backward, a second gradient for a parameter whose bucket has left.
     """
 
     # At 1 MiB the fixed cost of a message and the time of its bytes are about equal on a laptop's loopback.
@@ -79,16 +84,18 @@ class BucketedDataParallel(nn.Module):
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         check_positive_int("bucket_bytes", bucket_bytes)
-        place_in_group(group)
-        _check_same_model(model, group)
-        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        if not parameters:
+        _check_model(model, group)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError("model must have a parameter that needs a gradient, got none")
-        _copy_from_first_rank(model, group)
+        _copy_from_first_rank([*model.parameters(), *model.buffers()], group)
         self.model = model
-        self._group = group
-        self._communicates = True
-        self._buckets = _fill_buckets(parameters[::-1], bucket_bytes)
+        self._bucket_bytes, self._group, self._communicates = bucket_bytes, group, True
+        self._attach()
+
+    def _attach(self) -> None:
+        """Fill the buckets and hang a hook on each parameter."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self._buckets = _fill_buckets(parameters[::-1], self._bucket_bytes)
         self._bucket_of = {parameter: bucket for bucket in self._buckets for parameter in bucket.parameters}
         self._hooks = [p.register_post_accumulate_grad_hook(self._gradient_is_ready) for p in parameters]
         self._begin()
@@ -127,9 +134,29 @@ class BucketedDataParallel(nn.Module):
         """The model's own, with the model's own keys: a checkpoint does not show how it was trained."""
         return self.model.state_dict(*args, **kwargs)
 
-    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = True) -> Any:
-        """Load the model's own; every rank loads the same file. (Assigning new parameters would lose the hooks.)"""
-        return self.model.load_state_dict(state_dict, strict=strict)
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Give the model's own keys, also those of a part of something larger, the names that torch expects."""
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            state_dict[f"{prefix}model.{name.removeprefix(prefix)}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def __getstate__(self) -> dict[str, Any]:
+        derived = ("_buckets", "_bucket_of", "_hooks", "_waiting", "_will_finish")
+        state = {name: value for name, value in self.__dict__.items() if name not in derived}
+        return state | {"_attached": bool(self._hooks)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        attached = state.pop("_attached")
+        super().__setstate__(state)
+        self._attach()
+        if not attached:
+            self.close()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "BucketedDataParallel":
+        memo[id(self._group)] = self._group  # a group is a place to meet, and not a thing to be copied
+        memo[id(self)] = twin = type(self).__new__(type(self))
+        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin
 
     def _begin(self) -> None:
         self._waiting = list(self._buckets)
@@ -144,16 +171,24 @@ class BucketedDataParallel(nn.Module):
             # Called when this backward pass is complete: nobody can forget the wait.
             Variable._execution_engine.queue_callback(self._finish)
             self._will_finish = True
-        self._bucket_of[parameter].missing -= 1
+        bucket = self._bucket_of[parameter]
+        if bucket.work is not None:
+            name = next(name for name, other in self.model.named_parameters() if other is parameter)
+            raise RuntimeError(
+                f"{name!r} has got a second gradient in one backward pass after the first was sent: where it is used under "
+                f"torch.utils.checkpoint and also elsewhere, checkpoint with use_reentrant=False"
+            )
+        bucket.missing.discard(parameter)
         # In one order on all ranks, whatever is ready first: a message has no name.
-        while self._waiting and self._waiting[0].missing == 0:
+        while self._waiting and not self._waiting[0].missing:
             self._waiting.pop(0).start(self._group)
 
     def _finish(self) -> None:
         for bucket in self._waiting:  # for parameters that were not used
             bucket.start(self._group)
         for bucket in self._buckets:
-            bucket.finish(self._group)
+            bucket.finish()
+        _copy_from_first_rank(list(self.model.buffers()), self._group)
         self._begin()
 
 
@@ -165,21 +200,25 @@ class _Bucket:
         self.reset()
 
     def reset(self) -> None:
-        self.missing = len(self.parameters)
+        self.missing = set(self.parameters)
         self.flat = self.work = None
 
     @torch.no_grad()
     def start(self, group: dist.ProcessGroup | None) -> None:
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+        for gradient in gradients:
+            if gradient.layout is not torch.strided:
+                raise ValueError(f"gradients must be dense, got a sparse one of shape {tuple(gradient.shape)}")
         # One number more a parameter tells on how many ranks it was used.
         used = self.parameters[0].new_tensor([p.grad is not None for p in self.parameters])
         self.flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), used])
+        self.flat /= dist.get_world_size(group)  # before the sum: of numbers that fit, the mean fits, the sum may not
+        announce(f"all-reduce of {self.flat.numel()} gradients", group=group, device=self.flat.device)
         self.work = dist.all_reduce(self.flat, group=group, async_op=True)
 
     @torch.no_grad()
-    def finish(self, group: dist.ProcessGroup | None) -> None:
+    def finish(self) -> None:
         self.work.wait()
-        self.flat /= dist.get_world_size(group)
         *means, used = self.flat.split([*(p.numel() for p in self.parameters), len(self.parameters)])
         for index, (parameter, mean) in enumerate(zip(self.parameters, means, strict=True)):
             if parameter.grad is None and used[index] > 0:
@@ -201,29 +240,28 @@ def _fill_buckets(parameters: list[nn.Parameter], bucket_bytes: int) -> list[_Bu
     return [_Bucket(run) for run in runs]
 
 
-def _copy_from_first_rank(model: nn.Module, group: dist.ProcessGroup | None) -> None:
-    for tensor in [*model.parameters(), *model.buffers()]:
+def _copy_from_first_rank(tensors: list[Tensor], group: dist.ProcessGroup | None) -> None:
+    if tensors:
+        announce(f"broadcast of {len(tensors)} tensors", group=group)
+    for tensor in tensors:
         message = tensor.detach().clone(memory_format=torch.contiguous_format)
         dist.broadcast(message, group=group, group_src=0)
         tensor.detach().copy_(message)
 
 
-def _check_same_model(model: nn.Module, group: dist.ProcessGroup | None) -> None:
-    """Ranks whose messages differ in length would wait for ever or be ended by the transport without a word."""
-    mine = {name: _description(parameter) for name, parameter in model.named_parameters()}
-    mine |= {name: _description(buffer, "buffer ") for name, buffer in model.named_buffers()}
-    everyone: list[Any] = [None] * dist.get_world_size(group)
-    dist.all_gather_object(everyone, list(mine.items()), group=group)
-    for rank, theirs in enumerate(everyone):
-        if theirs != everyone[0]:
-            place = next((i for i, (a, b) in enumerate(zip(everyone[0], theirs, strict=False)) if a != b), None)
-            first, other = (
-                f"{len(entries)} parameters and buffers" if place is None else " ".join(entries[place])
-                for entries in (everyone[0], theirs)
+def _check_model(model: nn.Module, group: dist.ProcessGroup | None, *, only_if_checking: bool = False) -> None:
+    """Require a model whose gradients can be averaged."""
+    place_in_group(group)
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:
+            raise ValueError(
+                f"gradients must be dense to be averaged, got sparse=True in {name or type(module).__name__!r}"
             )
-            raise ValueError(f"model must be the same on all ranks, got {first} on rank 0 and {other} on rank {rank}")
-
-
-def _description(tensor: Tensor, kind: str = "") -> str:
-    frozen = "" if tensor.requires_grad or kind else "frozen "
-    return f"({frozen}{kind}{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)})"
+    where = placements(model)
+    for name, parameter in model.named_parameters():
+        if cut_among(where[parameter], group):
+            raise ValueError(
+                f"parameters must be copies to be averaged, got {name!r}, of which each rank holds another part: "
+                f"give the group of the ranks that hold the same part"
+            )
+    compare_lists("model", described(model), group=group, only_if_checking=only_if_checking)

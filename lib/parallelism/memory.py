@@ -1,16 +1,20 @@
 """What one step of training keeps in memory: counted from the parameters, and measured."""
 
+import math
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from lib.core.validation import check_non_negative_int, check_positive_int
 
-__all__ = ["HeldBytes", "held_bytes", "saved_activations", "state_bytes"]
+__all__ = ["HeldBytes", "MemoryTimeline", "held_bytes", "saved_activations", "state_bytes"]
 
 # What each strategy divides among the ranks, from the left: the stages 0 to 3 of ZeRO.
 _SHARDED = {"nothing": 0, "optimizer": 1, "gradients": 2, "parameters": 3}
@@ -18,7 +22,7 @@ _SHARDED = {"nothing": 0, "optimizer": 1, "gradients": 2, "parameters": 3}
 
 @dataclass(frozen=True)
 class HeldBytes:
-    """Bytes that one process holds in the middle of a training step."""
+    """Bytes that one process holds at one moment of a training step."""
 
     parameters: int
     gradients: int
@@ -51,6 +55,9 @@ def state_bytes(
     parameter, so float32 costs 4 + 4 + 8 bytes; mixed precision costs 2 + 2 + 12, with a float32 copy.
     ``sharded`` says what the ranks divide: "nothing" (plain data parallelism), "optimizer" (ZeRO-1),
     also "gradients" (ZeRO-2), also "parameters" (ZeRO-3, FSDP).
+
+    >>> state_bytes(7_000_000_000, 8, sharded="optimizer") / 1e9
+    63.0
 
     Raises:
         TypeError: a count that is not an int.
@@ -86,40 +93,124 @@ def held_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, *, activation
 
 
 class _Counter:
-    """Bytes counted so far."""
+    """Bytes counted so far: of each storage the views that are kept, so that none counts twice."""
 
     def __init__(self) -> None:
-        self.bytes = 0
+        # Alive as long as the block is, so that no address is given out again.
+        self.kept: dict[int, list[Tensor]] = {}
+        self.settled = 0
+
+    @property
+    def bytes(self) -> int:
+        """What the views cover together; an element that an expanded view repeats counts once."""
+        return self.settled + sum(map(_covered, self.kept.values()))
 
 
 @contextmanager
 def saved_activations(model: nn.Module) -> Iterator[_Counter]:
     """Count, in ``.bytes``, what forward passes inside the block keep for the backward pass.
 
-    Parameters are kept anyway and do not count; what several operations keep counts once; of a view into
-    something larger, such as a batch cut from a data set, only the view counts. Keep the outputs alive until the
-    block ends: memory that is freed may be given out again and look like an old one.
+    Parameters are kept anyway and do not count; what several operations keep counts once, also in part; of a view into
+    something larger, such as a batch cut from a data set, only the view counts.
     """
-    counter, seen = _Counter(), set()
+    counter = _Counter()
 
     def count(tensor: Tensor) -> Tensor:
-        kept = _local(tensor)
-        place = (kept.data_ptr(), kept.nbytes)
         # Asked each time: a sharded model swaps its parameters while it runs.
-        own = {_local(parameter).untyped_storage().data_ptr() for parameter in model.parameters()}
-        if kept.untyped_storage().data_ptr() not in own and place not in seen:
-            seen.add(place)
-            counter.bytes += kept.nbytes
+        if _storage(tensor) not in set(map(_storage, model.parameters())):
+            counter.kept.setdefault(_storage(tensor), []).append(_local(tensor).detach())
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        yield counter
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            yield counter
+    finally:
+        counter.settled, counter.kept = counter.bytes, {}
+
+
+class MemoryTimeline(TorchDispatchMode):
+    """What a training step holds from moment to moment: ``with MemoryTimeline(model, optimizer) as memory:``.
+
+    ``memory.mark("after forward")`` notes under a name what is held now; ``memory.marks`` has them, ``memory.peak`` is
+    the moment that held most, and ``memory.moments`` all of them, one after each operation. Activations are here all
+    tensors that the block has made and that live, beside the model's and the optimizer's own: what forward keeps for
+    backward (or makes again, under :func:`torch.utils.checkpoint.checkpoint`), results, and temporary copies. What was
+    there before, such as the batch, does not count.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        super().__init__()
+        self.model, self.optimizer = model, optimizer
+        self.moments: list[HeldBytes] = []
+        self.marks: dict[str, HeldBytes] = {}
+        self._live: dict[int, weakref.ref] = {}
+        self._older: dict[int, weakref.ref] = {}
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        self._note((args, kwargs), self._older)
+        made = operation(*args, **(kwargs or {}))
+        self._note(made, self._live)
+        self.moments.append(self._held())
+        return made
+
+    def mark(self, name: str) -> None:
+        """Note what is held now."""
+        self.marks[name] = self._held()
+
+    @property
+    def peak(self) -> HeldBytes:
+        """The moment that held most.
+
+        Raises:
+            ValueError: nothing has happened in the block.
+        """
+        if not self.moments:
+            raise ValueError("a peak needs at least one operation in the block, got none")
+        return max(self.moments, key=lambda held: held.total)
+
+    def _note(self, tensors: Any, found: dict[int, weakref.ref]) -> None:
+        """Remember storages that are met for the first time, as long as they live."""
+        for tensor in tree_leaves(tensors):
+            if isinstance(tensor, Tensor) and (key := _storage(tensor)) not in {*self._live, *self._older}:
+                found[key] = weakref.ref(_local(tensor).untyped_storage(), lambda _, key=key: found.pop(key, None))
+
+    def _held(self) -> HeldBytes:
+        held = held_bytes(self.model, self.optimizer)
+        owned = {_storage(tensor) for tensor in _owned(self.model, self.optimizer)}
+        storages = [reference() for key, reference in list(self._live.items()) if key not in owned]
+        return replace(held, activations=sum(storage.nbytes() for storage in storages if storage is not None))
+
+
+def _owned(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    for parameter in model.parameters():
+        yield parameter
+        if parameter.grad is not None:
+            yield parameter.grad
+    for state in optimizer.state.values():
+        yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
 def _bytes(tensors: Iterable[Tensor]) -> int:
     storages = [_local(tensor).untyped_storage() for tensor in tensors]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+
+
+def _storage(tensor: Tensor) -> int:
+    """The identity of where the numbers lie, also where there are none: on the meta device every address is 0."""
+    return _local(tensor).untyped_storage()._cdata
+
+
+def _covered(views: list[Tensor]) -> int:
+    """Bytes of one storage that its views cover together."""
+    views = [view[tuple(slice(None) if step else slice(1) for step in view.stride())] for view in views if view.numel()]
+    shapes = {(view.shape, view.stride(), view.storage_offset(), view.element_size()) for view in views}
+    if len(shapes) < 2:
+        return sum(math.prod(shape) * size for shape, _, _, size in shapes)
+    mask = torch.zeros(views[0].untyped_storage().nbytes(), dtype=torch.bool, device="cpu")
+    for shape, stride, offset, size in shapes:
+        mask.as_strided((*shape, size), (*(step * size for step in stride), 1), offset * size).fill_(True)
+    return int(mask.sum())
 
 
 def _local(tensor: Tensor) -> Tensor:
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor.detach()
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor

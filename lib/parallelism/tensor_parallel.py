@@ -3,33 +3,30 @@
 After Megatron-LM (Shoeybi et al. 2019, section 3). What all ranks hold alike goes in through *f*
 (:func:`~lib.parallelism.conjugate_pairs.copy_to_ranks`) and comes out through *g*
 (:func:`~lib.parallelism.conjugate_pairs.reduce_from_ranks`); between the two no rank needs another one. So the formulas
-of :mod:`lib.architectures` stay as they are, and only their matrices become smaller.
+of :mod:`lib.architectures` stay as they are: a plan says which of a model's layers are exchanged for parts of them.
 """
 
-from typing import ClassVar
+from collections.abc import Callable
+from functools import partial
 
+import torch
 import torch.distributed as dist
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.architectures import MLP, Block, LayerNorm, Linear, MultiHeadAttention, Transformer, TransformerConfig, linear
-from lib.core.validation import check_divisible, check_positive_int
+from lib.architectures import MLP, Linear, MultiHeadAttention, Transformer, linear
+from lib.core import replaced
+from lib.core.validation import check_divisible
 
-from .agreement import place_in_group
-from .conjugate_pairs import copy_to_ranks, reduce_from_ranks, split_to_ranks
-from .sharded_state import shard_state_dict
+from .agreement import compare_lists, place_in_group
+from .conjugate_pairs import copy_to_ranks, reduce_from_ranks
+from .sharded_state import Placement, described, own_part
 from .vocabulary_parallel import VocabularyParallelEmbedding
 
-__all__ = [
-    "ColumnParallelLinear",
-    "RowParallelLinear",
-    "TensorParallelAttention",
-    "TensorParallelBlock",
-    "TensorParallelMLP",
-    "TensorParallelTransformer",
-]
+__all__ = ["ColumnParallelLinear", "RowParallelLinear", "tensor_parallel", "tensor_parallel_plan"]
 
 Group = dist.ProcessGroup | None
+Plan = dict[str, Callable[[nn.Module], nn.Module]]
 
 
 class ColumnParallelLinear(nn.Module):
@@ -38,9 +35,9 @@ class ColumnParallelLinear(nn.Module):
     Equation: eq-column-parallel
 
     The paper writes XA and cuts the columns of A; torch stores A transposed, so these are rows of ``weight``.
-    The input passes *f* on its way in. ``copy_input=False`` leaves that to the caller, who has several
-    layers that read one x and needs one *f* for all. The same seed on all ranks gives the slices of one
-    :class:`~lib.architectures.dense.Linear`.
+    The input passes *f* on its way in. ``copy_input=False`` leaves that to the caller, who has several layers
+    that read one x and needs one *f* for all. With ``pad``, outputs of zeros fill up what ranks do not divide. A
+    layer that is built here draws its part of a whole; :meth:`of` takes it from one that is there.
 
     Raises:
         TypeError: features that are not ints; in the call as :func:`~lib.architectures.dense.linear`.
@@ -48,17 +45,31 @@ class ColumnParallelLinear(nn.Module):
             :func:`~lib.architectures.dense.linear`.
     """
 
-    sharded: ClassVar[dict[str, int]] = {"weight": 0, "bias": 0}
-
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, group: Group = None, copy_input: bool = True
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        group: Group = None,
+        copy_input: bool = True,
+        pad: bool = False,
     ) -> None:
         super().__init__()
-        self.group, self.copy_input = group, copy_input
-        _check_cut("out_features", out_features, group)
-        whole = Linear(in_features, out_features, bias)
-        self.weight = nn.Parameter(split_to_ranks(whole.weight.detach(), dim=0, group=group))
-        self.bias = nn.Parameter(split_to_ranks(whole.bias.detach(), dim=0, group=group)) if bias else None
+        self.group, self.copy_input, self.pad = group, copy_input, pad
+        self._take(Linear(in_features, out_features, bias))
+
+    @classmethod
+    def of(cls, layer: nn.Module, **options: Group | bool) -> "ColumnParallelLinear":
+        """This rank's part of an affine layer; nothing is drawn."""
+        return _part_of(cls, layer, options)
+
+    def _take(self, layer: nn.Module) -> None:
+        outputs = len(layer.weight)
+        if not self.pad:
+            check_divisible("out_features", outputs, "ranks", place_in_group(self.group)[1])
+        self.placements = {name: Placement(0, outputs, group=self.group) for name in ("weight", "bias")}
+        _hold(self, layer)
 
     def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_part"]:
         x = copy_to_ranks(x, group=self.group) if self.copy_input else x
@@ -70,9 +81,8 @@ class RowParallelLinear(nn.Module):
 
     Equation: eq-row-parallel
 
-    Each rank has one addend of the sum over features; *g* adds them up. The bias is whole on every rank and
-    is added once, after the sum. The same seed on all ranks gives the slices of one
-    :class:`~lib.architectures.dense.Linear`.
+    Each rank has one addend of the sum over features; *g* adds them up. The bias is whole on every rank, as rank
+    0 has drawn it, and is added once, after the sum.
 
     Raises:
         TypeError: features that are not ints; in the call as :func:`~lib.architectures.dense.linear`.
@@ -80,121 +90,99 @@ class RowParallelLinear(nn.Module):
             :func:`~lib.architectures.dense.linear`, or when ranks differ in shape.
     """
 
-    sharded: ClassVar[dict[str, int]] = {"weight": 1}
-
     def __init__(self, in_features: int, out_features: int, bias: bool = True, *, group: Group = None) -> None:
         super().__init__()
         self.group = group
-        _check_cut("in_features", in_features, group)
-        whole = Linear(in_features, out_features, bias)
-        self.weight = nn.Parameter(split_to_ranks(whole.weight.detach(), dim=1, group=group))
-        self.bias = whole.bias
+        self._take(Linear(in_features, out_features, bias))
+
+    @classmethod
+    def of(cls, layer: nn.Module, **options: Group) -> "RowParallelLinear":
+        """This rank's part of an affine layer; nothing is drawn."""
+        return _part_of(cls, layer, options)
+
+    def _take(self, layer: nn.Module) -> None:
+        inputs = layer.weight.shape[1]
+        check_divisible("in_features", inputs, "ranks", place_in_group(self.group)[1])
+        self.placements = {"weight": Placement(1, inputs, group=self.group)}
+        _hold(self, layer)
+        if self.bias is not None and not self.bias.is_meta:
+            dist.broadcast(self.bias.detach(), group=self.group, group_src=0)
 
     def forward(self, x: Float[Tensor, "*batch in_part"]) -> Float[Tensor, "*batch out_features"]:
         y = reduce_from_ranks(linear(x, self.weight), group=self.group)
         return y if self.bias is None else y + self.bias
 
 
-class TensorParallelMLP(MLP):
-    """:class:`~lib.architectures.transformer.MLP`, first map cut by outputs, second by inputs: one all-reduce each way.
+def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
+    """A copy of a built model of which each rank keeps a part, exchanged by :func:`tensor_parallel_plan`.
 
     Equation: eq-tensor-parallel-mlp
 
-    GELU acts on each hidden feature alone, so a rank that has a feature whole needs nobody else for it.
+    Of an MLP, the first map is cut by outputs and the second by inputs, and GELU acts on each hidden feature alone:
+    one all-reduce each way. Of attention, the heads are dealt out, and meet first in the output map: one each way.
+    Norms and residual sums every rank does again. All ranks must have built the same model; one on the meta device
+    takes no memory, and :meth:`~lib.parallelism.deferred.Draws.fill` then gives each rank its part of what was drawn.
 
     Raises:
-        TypeError: sizes that are not ints.
-        ValueError: ranks that do not divide ``mlp_width``; no process group.
+        TypeError: not a module.
+        ValueError: a model with nothing to cut, ranks that do not divide its heads or hidden features, or whose models
+            differ; no process group.
     """
-
-    def __init__(self, width: int, mlp_width: int, *, group: Group = None) -> None:
-        nn.Module.__init__(self)  # other parts, the same formula: forward is MLP's
-        _check_cut("mlp_width", mlp_width, group)
-        self.up = ColumnParallelLinear(width, mlp_width, group=group)
-        self.down = RowParallelLinear(mlp_width, width, group=group)
-
-
-class TensorParallelAttention(MultiHeadAttention):
-    """:class:`~lib.architectures.attention.MultiHeadAttention` with the heads dealt out: one all-reduce each way.
-
-    Heads meet for the first time in the output map, which is cut by inputs.
-
-    Raises:
-        TypeError: sizes that are not ints; in the call as :class:`~lib.architectures.attention.MultiHeadAttention`.
-        ValueError: heads that do not divide ``width``, ranks that do not divide the heads; no process group;
-            in the call as :class:`~lib.architectures.attention.MultiHeadAttention`.
-    """
-
-    def __init__(self, width: int, heads: int, *, bias: bool = True, group: Group = None) -> None:
-        nn.Module.__init__(self)  # other parts, the same formula: forward calls MultiHeadAttention's
-        _check_cut("heads", heads, group)
-        check_positive_int("width", width)
-        check_divisible("width", width, "heads", heads)
-        _, ranks = place_in_group(group)
-        self.group, self.heads = group, heads // ranks
-        self.query = ColumnParallelLinear(width, width, bias, group=group, copy_input=False)
-        self.key = ColumnParallelLinear(width, width, bias, group=group, copy_input=False)
-        self.value = ColumnParallelLinear(width, width, bias, group=group, copy_input=False)
-        self.output = RowParallelLinear(width, width, bias, group=group)
-
-    def forward(
-        self, x: Float[Tensor, "batch time width"], *, mask: Bool[Tensor, "..."] | None = None, causal: bool = False
-    ) -> Float[Tensor, "batch time width"]:
-        return super().forward(copy_to_ranks(x, group=self.group), mask=mask, causal=causal)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    plan = tensor_parallel_plan(model, group=group)
+    if not plan:
+        raise ValueError(
+            f"model must hold attention or an MLP of lib.architectures to be cut, got {type(model).__name__}"
+        )
+    compare_lists("model", described(model, values={*model.parameters()}), group=group)
+    itself = plan.pop("", None)
+    model = replaced(model, plan)
+    return itself(model) if itself else model
 
 
-class TensorParallelBlock(Block):
-    """:class:`~lib.architectures.transformer.Block` on several ranks: two all-reduces forward, two backward.
-
-    The normalizations and the residual sum are not cut: every rank does them again, and gets the same.
-
-    Raises:
-        TypeError: as :class:`TensorParallelAttention` and :class:`TensorParallelMLP`.
-        ValueError: as :class:`TensorParallelAttention` and :class:`TensorParallelMLP`.
-    """
-
-    def __init__(self, width: int, heads: int, mlp_width: int, *, eps: float = 1e-5, group: Group = None) -> None:
-        nn.Module.__init__(self)  # other parts, the same formula: forward is Block's
-        self.attention_norm = LayerNorm(width, eps)
-        self.attention = TensorParallelAttention(width, heads, group=group)
-        self.mlp_norm = LayerNorm(width, eps)
-        self.mlp = TensorParallelMLP(width, mlp_width, group=group)
-
-
-class TensorParallelTransformer(Transformer):
-    """:class:`~lib.architectures.transformer.Transformer` on several ranks, from tokens to this rank's slice of logits.
-
-    The same seed on all ranks gives the parts of one model: each rank draws the whole and keeps its part,
-    which needs room for the whole once. The loss is :func:`~lib.parallelism.vocabulary_parallel.vocabulary_parallel_cross_entropy`.
-
-    Raises:
-        TypeError: as :class:`~lib.architectures.transformer.Transformer`.
-        ValueError: as :class:`~lib.architectures.transformer.Transformer`; ranks that do not divide the heads,
-            ``mlp_width`` or the vocabulary; no process group.
-    """
-
-    def __init__(
-        self,
-        layers: int,
-        width: int,
-        heads: int,
-        *,
-        vocabulary: int,
-        context: int,
-        mlp_width: int | None = None,
-        causal: bool = True,
-        group: Group = None,
-    ) -> None:
-        super().__init__(TransformerConfig(layers, width, heads, vocabulary, context, mlp_width, causal))
-        whole = self.state_dict()
-        mlp_width = len(self.blocks[0].mlp.up.weight)
-        self.embedding = VocabularyParallelEmbedding(vocabulary, width, group=group)
-        self.blocks = nn.ModuleList(TensorParallelBlock(width, heads, mlp_width, group=group) for _ in range(layers))
-        self.head = ColumnParallelLinear(width, vocabulary, group=group)
-        self.load_state_dict(shard_state_dict(whole, self, group=group))
+def tensor_parallel_plan(model: nn.Module, *, group: Group = None) -> Plan:
+    """For :func:`~lib.core.surgery.replaced`: what takes the place of the attentions, MLPs and ends of a Transformer."""
+    column, row = partial(ColumnParallelLinear.of, group=group), partial(RowParallelLinear.of, group=group)
+    reads_copy = partial(column, copy_input=False)
+    plans: dict[type, Plan] = {
+        MLP: {"up": column, "down": row},
+        MultiHeadAttention: {
+            "query": reads_copy, "key": reads_copy, "value": reads_copy, "output": row, "": partial(_deal_heads, group=group),
+        },
+        Transformer: {
+            "embedding": partial(VocabularyParallelEmbedding.of, group=group), "head": partial(column, pad=True),
+        },
+    }  # fmt: skip
+    return {
+        ".".join(filter(None, (prefix, name))): change
+        for prefix, module in model.named_modules()
+        for kind, plan in plans.items()
+        if isinstance(module, kind)
+        for name, change in plan.items()
+    }
 
 
-def _check_cut(name: str, value: int, group: Group) -> None:
-    check_positive_int(name, value)
+def _deal_heads(attention: MultiHeadAttention, *, group: Group) -> MultiHeadAttention:
+    """Leave it this rank's number of heads, and put one *f* before its three input maps."""
     _, ranks = place_in_group(group)
-    check_divisible(name, value, "ranks", ranks)
+    check_divisible("heads", attention.heads, "ranks", ranks)
+    attention.heads //= ranks
+    attention.register_forward_pre_hook(lambda _, inputs: (copy_to_ranks(inputs[0], group=group), *inputs[1:]))
+    return attention
+
+
+def _part_of(cls: type, layer: nn.Module, options: dict) -> nn.Module:
+    outputs, inputs = layer.weight.shape
+    with torch.device("meta"):
+        part = cls(inputs, outputs, layer.bias is not None, **options)
+    part._take(layer)
+    return part
+
+
+def _hold(part: nn.Module, layer: nn.Module) -> None:
+    """Give the part of a layer its parts of the layer's weight and bias."""
+    for name in ("weight", "bias"):
+        whole = getattr(layer, name)
+        own = None if whole is None else own_part(whole, part.placements.get(name, Placement()))
+        part.register_parameter(name, None if own is None else nn.Parameter(own, whole.requires_grad))

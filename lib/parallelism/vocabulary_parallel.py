@@ -1,6 +1,4 @@
-"""The two ends of a language model, cut by vocabulary: rank r has tokens r·V/p … (r+1)·V/p − 1, in and out."""
-
-from typing import ClassVar
+"""The two ends of a language model, cut by vocabulary: rank r has tokens r·⌈V/p⌉ … (r+1)·⌈V/p⌉ − 1, in and out."""
 
 import torch
 import torch.distributed as dist
@@ -8,8 +6,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from lib.core.validation import (
-    check_divisible,
     check_floating,
+    check_indices,
     check_not_empty,
     check_positive_int,
     check_rank,
@@ -17,7 +15,8 @@ from lib.core.validation import (
 )
 
 from .agreement import check_agreement, place_in_group
-from .conjugate_pairs import reduce_from_ranks, split_to_ranks
+from .conjugate_pairs import reduce_from_ranks
+from .sharded_state import Placement, own_part
 
 __all__ = ["VocabularyParallelEmbedding", "vocabulary_parallel_cross_entropy"]
 
@@ -27,57 +26,93 @@ Group = dist.ProcessGroup | None
 class VocabularyParallelEmbedding(nn.Module):
     """A table of embeddings cut by tokens: a rank looks up the tokens that it has, and *g* adds the ranks' rows.
 
-    A token that lives elsewhere counts as zeros here, so every sum has one addend that is not zero.
+    A token that lives elsewhere counts as zeros here, so every sum has one addend that is not zero. Where ranks do not
+    divide the vocabulary, rows of zeros stand behind its end.
 
     Raises:
         TypeError: sizes that are not ints, tokens that are not int64.
-        ValueError: ranks that do not divide the vocabulary; no process group; no tokens, or one outside it.
+        ValueError: sizes below 1; no process group; no tokens, or one outside the vocabulary.
     """
-
-    sharded: ClassVar[dict[str, int]] = {"weight": 0}
 
     def __init__(self, vocabulary: int, width: int, *, group: Group = None) -> None:
         super().__init__()
         check_positive_int("vocabulary", vocabulary)
         check_positive_int("width", width)
-        _, ranks = place_in_group(group)
-        check_divisible("vocabulary", vocabulary, "ranks", ranks)
-        self.group, self.vocabulary = group, vocabulary
-        whole = nn.Embedding(vocabulary, width)
-        self.weight = nn.Parameter(split_to_ranks(whole.weight.detach(), dim=0, group=group))
+        self.group = group
+        self._take(nn.Embedding(vocabulary, width))
+
+    @classmethod
+    def of(cls, table: nn.Embedding, *, group: Group = None) -> "VocabularyParallelEmbedding":
+        """This rank's part of a table; nothing is drawn.
+
+        Raises:
+            ValueError: a table that pads, rescales or has sparse gradients.
+        """
+        if table.padding_idx is not None or table.max_norm is not None or table.sparse:
+            raise ValueError(
+                f"a table to be cut must have neither padding_idx nor max_norm nor sparse gradients, got {table}"
+            )
+        with torch.device("meta"):
+            part = cls(*table.weight.shape, group=group)
+        part._take(table)
+        return part
+
+    def _take(self, table: nn.Embedding) -> None:
+        self.vocabulary = len(table.weight)
+        self.placements = {"weight": Placement(0, self.vocabulary, group=self.group)}
+        own = own_part(table.weight, self.placements["weight"])
+        self.weight = nn.Parameter(own, table.weight.requires_grad)
 
     def forward(self, tokens: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch width"]:
-        _check_numbers("tokens", tokens, self.vocabulary)
+        check_indices("tokens", tokens, self.vocabulary, "the vocabulary")
+        check_not_empty("tokens", tokens)
         local, here = _local(tokens, len(self.weight), self.group)
         return reduce_from_ranks(self.weight[local].where(here[..., None], 0), group=self.group)
 
 
 def vocabulary_parallel_cross_entropy(
-    logits_shard: Float[Tensor, "batch class_part"], labels: Int64[Tensor, " batch"], *, group: Group = None
+    logits_shard: Float[Tensor, "batch class_part"],
+    labels: Int64[Tensor, " batch"],
+    *,
+    vocabulary: int | None = None,
+    group: Group = None,
 ) -> Float[Tensor, ""]:
     """Mean surprise at the labels, in nats, from logits that no rank has whole; the same on all ranks.
 
     Equation: eq-vocabulary-parallel-cross-entropy
 
-    Per example three numbers travel, a maximum and two sums, in place of all the logits. The largest
-    logit is subtracted before exp, so nothing overflows. The slope at this rank's logits is softmax minus
-    truth, over the batch, and needs no message.
+    Per example three numbers travel, a maximum and two sums, in place of all the logits. The largest logit is
+    subtracted before exp, so nothing overflows. The slope at this rank's logits is softmax minus truth, over the
+    batch, and needs no message. ``vocabulary`` counts the classes on all ranks; columns behind its end do not count.
 
     Raises:
         TypeError: integer logits, or labels that are not int64.
-        ValueError: wrong rank, empty batch, lengths that differ, ranks that differ in shape, or a label that
-            names no class; no process group.
+        ValueError: no vocabulary, or logits that are not this rank's part of it, such as the whole; wrong rank, empty
+            batch, lengths that differ, ranks that differ in shape, a label that names no class; no process group.
     """
     check_rank("logits_shard", logits_shard, "batch classes/ranks")
     check_floating("logits_shard", logits_shard)
     check_not_empty("logits_shard", logits_shard)
     check_rank("labels", labels, "batch")
     check_same_length(logits_shard=logits_shard, labels=labels)
+    rank, ranks = place_in_group(group)
+    if vocabulary is None:
+        raise ValueError(
+            f"vocabulary must be given, to tell a part of the logits from the whole, got None and {ranks} ranks"
+        )
+    check_positive_int("vocabulary", vocabulary)
+    own_classes = -(-vocabulary // ranks)
+    if logits_shard.shape[1] != own_classes:
+        raise ValueError(
+            f"logits_shard must have {own_classes} columns, one of {ranks} parts of a vocabulary of {vocabulary}, "
+            f"got shape {tuple(logits_shard.shape)}"
+        )
+    check_indices("labels", labels, vocabulary, "the vocabulary")
     check_agreement("vocabulary_parallel_cross_entropy", logits_shard, group=group)
-    _, ranks = place_in_group(group)
-    own_classes = logits_shard.shape[1]
-    _check_numbers("labels", labels, own_classes * ranks)
 
+    if vocabulary % ranks:
+        columns = rank * own_classes + torch.arange(own_classes, device=logits_shard.device)
+        logits_shard = logits_shard.masked_fill(columns >= vocabulary, -torch.inf)
     largest = logits_shard.detach().amax(1)
     dist.all_reduce(largest, dist.ReduceOp.MAX, group=group)
     shifted = logits_shard - largest[:, None]  # a constant: the loss is blind to it and so is its gradient
@@ -85,15 +120,6 @@ def vocabulary_parallel_cross_entropy(
     local, here = _local(labels, own_classes, group)
     at_label = reduce_from_ranks(shifted.gather(1, local[:, None])[:, 0].where(here, 0), group=group)
     return (total.log() - at_label).mean()
-
-
-def _check_numbers(name: str, numbers: Tensor, count: int) -> None:
-    if numbers.dtype != torch.int64:
-        raise TypeError(f"{name} must have dtype torch.int64, got {numbers.dtype}")
-    check_not_empty(name, numbers)
-    outside = numbers[(numbers < 0) | (numbers >= count)]
-    if len(outside):
-        raise ValueError(f"{name} must lie in 0 … {count - 1}, got {outside[0].item()}")
 
 
 def _local(

@@ -6,9 +6,10 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from lib.parallelism.launch import run_ranks
-from lib.parallelism.memory import HeldBytes, held_bytes, saved_activations, state_bytes
+from lib.parallelism.memory import HeldBytes, MemoryTimeline, held_bytes, saved_activations, state_bytes
 
 
 def network():
@@ -109,6 +110,100 @@ def test_of_a_sharded_model_the_local_part_counts():
     # 10 rows of W1 and 4 of W2 divide evenly by two ranks.
     assert first.state == second.state == state_bytes(PARAMETERS, 2, sharded="parameters")
     assert first.activations == 4 * 4 * (6 + 10 + 4) + 8 * 4 + 4
+
+
+def test_on_the_meta_device_bytes_count_as_they_would_elsewhere():
+    with torch.device("meta"):
+        model = network()
+        held = stepped(model, torch.empty(8, 6), torch.zeros(8, dtype=torch.int64))
+    assert held == stepped(network(), torch.randn(8, 6), torch.randint(0, 4, (8,)))
+
+
+def kept(*tensors):
+    with saved_activations(nn.Identity()) as saved:
+        kept_alive = [torch.sin(tensor) for tensor in tensors]
+    del kept_alive
+    return saved.bytes
+
+
+def test_an_expanded_view_counts_what_it_shows_once_and_overlapping_views_count_what_they_cover():
+    row = torch.randn(1, 10, requires_grad=True)
+    assert kept(row.expand(1000, 10)) == 40
+    x = torch.randn(10, 10, requires_grad=True)
+    assert kept(x[:6], x[4:]) == 400
+    assert kept(x[:, ::2], x[:, 1::2]) == 400
+    assert kept(x[:, :3], x[:, 2:4]) == 4 * 10 * 4
+    assert kept(x[:3], x[:3]) == 120
+    assert kept(x, x.double()) == 400 + 800
+    assert kept(x[:0]) == 0
+
+
+def timeline(model, inputs, labels):
+    """One step of Adam, and what it holds, moment by moment."""
+    optimizer = torch.optim.Adam(model.parameters())
+    with MemoryTimeline(model, optimizer) as memory:
+        memory.mark("before")
+        loss = F.cross_entropy(model(inputs), labels)
+        memory.mark("after forward")
+        loss.backward()
+        del loss
+        memory.mark("after backward")
+        optimizer.step()
+        memory.mark("after step")
+    return memory
+
+
+def test_a_timeline_shows_that_the_parts_of_a_step_do_not_meet():
+    batch = 8
+    memory = timeline(network(), torch.randn(batch, 6), torch.randint(0, 4, (batch,)))
+    names = ["before", "after forward", "after backward", "after step"]
+    assert list(memory.marks) == names
+    state = [(held.parameters, held.gradients, held.optimizer) for held in memory.marks.values()]
+    weights = 4 * PARAMETERS
+    assert state == [(weights, 0, 0), (weights, 0, 0), (weights, weights, 0), (weights, weights, 2 * weights)]
+    activations = [memory.marks[name].activations for name in names]
+    # ReLU's output, log-probabilities, the loss and the total weight that it keeps.
+    assert activations == [0, 4 * batch * (10 + 4) + 4 + 4, 0, 0]
+    assert memory.peak.total >= max(held.total for held in memory.marks.values())
+    assert memory.peak == max(memory.moments, key=lambda held: held.total)
+    # The largest moment holds temporary copies, and is none that a mark shows.
+    assert memory.peak.total > memory.marks["after step"].total
+
+
+class Deep(nn.Module):
+    def __init__(self, recompute):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh()) for _ in range(4)
+        )
+        self.recompute = recompute
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = checkpoint(layer, x, use_reentrant=False) if self.recompute else layer(x)
+        return x
+
+
+def test_activations_that_are_made_again_are_not_held_after_forward_and_come_back_in_backward():
+    inputs, labels = torch.randn(1000, 16), torch.randint(0, 16, (1000,))
+    kept, made_again = (timeline(Deep(recompute), inputs, labels) for recompute in (False, True))
+    activation = 1000 * 16 * 4
+    held = [memory.marks["after forward"].activations for memory in (kept, made_again)]
+    # Of each block's two results only the one that the next block begins with stays; and the loss's probabilities.
+    assert held == [(8 + 1) * activation + 8, (3 + 1) * activation + 8]
+    # In backward one block at a time is made again: its inner result comes back.
+    backward = [held.activations for held in made_again.moments]
+    assert max(backward) > made_again.marks["after forward"].activations + activation
+    assert made_again.peak.total < kept.peak.total
+
+
+@pytest.mark.bad_input
+def test_a_timeline_in_which_nothing_happens_has_no_peak():
+    model = network()
+    with MemoryTimeline(model, torch.optim.Adam(model.parameters())) as memory:
+        pass
+    with pytest.raises(ValueError, match="a peak needs at least one operation"):
+        memory.peak  # noqa: B018
 
 
 BAD = [

@@ -62,9 +62,10 @@ BEFORE_ANY_PROCESS = [
     (lambda: gather_from_ranks(X), ValueError, "a process group must exist, got none"),
     (lambda: cost(ranks=0), ValueError, "ranks must be at least 1, got 0"),
     (lambda: cost(ranks=2.0), TypeError, "ranks must be an int, got float 2.0"),
-    (lambda: cost(size=-1), ValueError, "size must be at least 0, got -1"),
-    (lambda: cost(latency=-1.0), ValueError, "latency must be at least 0, got -1.0"),
-    (lambda: cost(seconds_per_byte=float("nan")), ValueError, "seconds_per_byte must be at least 0, got nan"),
+    (lambda: cost(size=-1), ValueError, "size must be finite and at least 0, got -1"),
+    (lambda: cost(ranks=1, size=float("inf")), ValueError, "size must be finite and at least 0, got inf"),
+    (lambda: cost(latency=-1.0), ValueError, "latency must be finite and at least 0, got -1.0"),
+    (lambda: cost(seconds_per_byte=float("nan")), ValueError, "seconds_per_byte must be finite and at least 0, got nan"),
 ]  # fmt: skip
 
 

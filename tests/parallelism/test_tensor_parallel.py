@@ -25,17 +25,21 @@ from lib.architectures import MLP, Block, Linear, MultiHeadAttention, Transforme
 from lib.core import fixed_seed, seeded
 from lib.parallelism import (
     ColumnParallelLinear,
+    Placement,
     RowParallelLinear,
-    TensorParallelAttention,
-    TensorParallelBlock,
-    TensorParallelMLP,
-    TensorParallelTransformer,
     VocabularyParallelEmbedding,
+    assert_replicas_equal,
+    clip_gradients,
+    deferred,
     gather_from_ranks,
     gather_state_dict,
+    gradient_norm,
+    placements,
     run_ranks,
     shard_state_dict,
     split_to_ranks,
+    sum_gradients,
+    tensor_parallel,
     vocabulary_parallel_cross_entropy,
 )
 
@@ -47,6 +51,19 @@ EXACT = {"rtol": 1e-11, "atol": 1e-12}
 AFTER_ADAM = {"rtol": 1e-9, "atol": 1e-9}
 SIZES = {"layers": 2, "width": 8, "heads": 4, "vocabulary": 12, "context": 6, "mlp_width": 20}
 BATCH, TIME, STEPS = 3, 6, 5
+LOSS = partial(vocabulary_parallel_cross_entropy, vocabulary=12)
+
+
+def built(**sizes):
+    """The same model on every rank."""
+    with fixed_seed(0):
+        return Transformer(TransformerConfig(**(SIZES | sizes)))
+
+
+def seen(kind, *sizes, **options):
+    """A layer that is the same on all ranks, cut."""
+    with fixed_seed(0):
+        return tensor_parallel(kind(*sizes, **options))
 
 
 def random(*shape, seed=0):
@@ -63,22 +80,36 @@ def shaken(model):
 
 
 # name: the layer, the same on ranks, the input's features, and how they are called
+def column(*sizes):
+    return ColumnParallelLinear.of(Linear(*sizes))
+
+
+def row(*sizes):
+    return RowParallelLinear.of(Linear(*sizes))
+
+
+def cut(kind, *sizes, **options):
+    return tensor_parallel(kind(*sizes, **options))
+
+
 LAYERS = {
     "column": (partial(Linear, 8, 12), partial(ColumnParallelLinear, 8, 12), 8, {}),
+    "column of a layer": (partial(Linear, 8, 12), partial(column, 8, 12), 8, {}),
     "column without bias": (partial(Linear, 8, 12, False), partial(ColumnParallelLinear, 8, 12, False), 8, {}),
     "row": (partial(Linear, 12, 8), partial(RowParallelLinear, 12, 8), 12, {}),
+    "row of a layer": (partial(Linear, 12, 8), partial(row, 12, 8), 12, {}),
     "row without bias": (partial(Linear, 12, 8, False), partial(RowParallelLinear, 12, 8, False), 12, {}),
-    "MLP": (partial(MLP, 8, 20), partial(TensorParallelMLP, 8, 20), 8, {}),
-    "attention": (partial(MultiHeadAttention, 8, 4), partial(TensorParallelAttention, 8, 4), 8, {"causal": True}),
+    "MLP": (partial(MLP, 8, 20), partial(cut, MLP, 8, 20), 8, {}),
+    "attention": (partial(MultiHeadAttention, 8, 4), partial(cut, MultiHeadAttention, 8, 4), 8, {"causal": True}),
     "masked attention without bias": (
         partial(MultiHeadAttention, 8, 4, bias=False),
-        partial(TensorParallelAttention, 8, 4, bias=False),
+        partial(cut, MultiHeadAttention, 8, 4, bias=False),
         8,
         {"mask": (torch.arange(TIME) % 3 != 1)[None]},
     ),
     "block": (
         partial(Block, 8, 4, 20, eps=0.1),
-        partial(TensorParallelBlock, 8, 4, 20, eps=0.1),
+        partial(cut, Block, 8, 4, 20, eps=0.1),
         8,
         {"causal": True},
     ),
@@ -202,9 +233,9 @@ def trained(model, loss_of):
 
 
 def train_on_ranks(state):
-    model = TensorParallelTransformer(**SIZES).double()
+    model = tensor_parallel(built()).double()
     model.load_state_dict(shard_state_dict(state, model))
-    answer = trained(model, vocabulary_parallel_cross_entropy)
+    answer = trained(model, LOSS)
     return {
         "losses": answer["losses"],
         "logits": gather_from_ranks(answer["logits"]),
@@ -216,7 +247,7 @@ def train_on_ranks(state):
 
 def train_with_dtensor(state):
     """The same, by torch.distributed.tensor.parallel."""
-    model = Transformer(TransformerConfig(**SIZES)).double()
+    model = built().double()
     model.load_state_dict(state)
     mesh = init_device_mesh("cpu", (dist.get_world_size(),))
     plan = {
@@ -258,12 +289,12 @@ def by_ours_and_by_torchs(state):
 @pytest.fixture(scope="module")
 def start():
     with fixed_seed(1):
-        return shaken(Transformer(TransformerConfig(**SIZES))).state_dict()
+        return shaken(built()).state_dict()
 
 
 @pytest.fixture(scope="module")
 def one(start):
-    model = Transformer(TransformerConfig(**SIZES)).double()
+    model = built().double()
     model.load_state_dict(start)
     answer = trained(model, cross_entropy)
     gradients = {name: parameter.grad for name, parameter in answer["model"].named_parameters()}
@@ -322,7 +353,7 @@ def losses(cases):
     answers = []
     for logits, labels in cases:
         shard = split_to_ranks(logits).requires_grad_()
-        loss = vocabulary_parallel_cross_entropy(shard, labels)
+        loss = vocabulary_parallel_cross_entropy(shard, labels, vocabulary=8)
         (slope,) = torch.autograd.grad(3 * loss, shard)
         answers.append((loss.detach(), gather_from_ranks(slope)))
     return answers
@@ -366,16 +397,17 @@ def count_all_reduces():
     for name in ("MLP", "attention", "block"):
         _, parallel, width, options = LAYERS[name]
         x = torch.randn(BATCH, TIME, width, requires_grad=True)
-        layer = parallel()
+        with fixed_seed(5):
+            layer = parallel()
         with AllReduces() as forward:
             y = layer(x, **options)
         with AllReduces() as backward:
             y.sum().backward()
         counts[name] = forward.sizes, backward.sizes
-    model = TensorParallelTransformer(**SIZES)
+    model = tensor_parallel(built())
     tokens, labels = text(0)
     with AllReduces() as forward:
-        loss = vocabulary_parallel_cross_entropy(model(tokens).flatten(0, 1), labels)
+        loss = LOSS(model(tokens).flatten(0, 1), labels)
     with AllReduces() as backward:
         loss.backward()
     return counts | {"model": (forward.sizes, backward.sizes)}
@@ -397,23 +429,32 @@ LOGITS, LABELS = torch.zeros(2, 4), torch.tensor([0, 11])
 BAD = {
     "out_features 8 must be divisible by ranks 3": (ValueError, lambda: ColumnParallelLinear(3, 8)),
     "in_features 8 must be divisible by ranks 3": (ValueError, lambda: RowParallelLinear(8, 3)),
-    "mlp_width 32 must be divisible by ranks 3": (ValueError, lambda: TensorParallelMLP(9, 32)),
-    "heads 4 must be divisible by ranks 3": (ValueError, lambda: TensorParallelAttention(12, 4)),
-    "width 130 must be divisible by heads 3": (ValueError, lambda: TensorParallelBlock(130, 3, 9)),
-    "heads must be at least 1, got 0": (ValueError, lambda: TensorParallelAttention(12, 0)),
+    "out_features 32 must be divisible by ranks 3": (ValueError, lambda: seen(MLP, 9, 32)),
+    "heads 4 must be divisible by ranks 3": (ValueError, lambda: seen(MultiHeadAttention, 12, 4)),
+    "model must hold attention or an MLP of lib.architectures to be cut, got Linear": (ValueError, lambda: seen(Linear, 3, 3)),
+    "model must be a torch.nn.Module, got builtin_function_or_method": (TypeError, lambda: tensor_parallel(len)),
+    "model must be the same on all ranks, got up.weight (float32 [9, 3], numbers ": (ValueError, lambda: tensor_parallel(MLP(3, 9))),
+    "a table to be cut must have neither padding_idx nor": (
+        ValueError, lambda: VocabularyParallelEmbedding.of(torch.nn.Embedding(9, 4, padding_idx=0)),
+    ),
     "out_features must be an int, got float 6.0": (TypeError, lambda: ColumnParallelLinear(3, 6.0)),
-    "vocabulary 97 must be divisible by ranks 3": (ValueError, lambda: VocabularyParallelEmbedding(97, 4)),
-    "vocabulary 100 must be divisible by ranks 3": (
-        ValueError,
-        lambda: TensorParallelTransformer(1, 6, 3, vocabulary=100, context=4),
+    "out_features 8 must be divisible by ranks 3 ": (
+        ValueError, lambda: seen(lambda: built(width=6, heads=3, mlp_width=8)),
     ),
-    "mlp_width 32 must be divisible by ranks 3 ": (
-        ValueError,
-        lambda: TensorParallelTransformer(1, 6, 3, vocabulary=9, context=4, mlp_width=32),
+    "vocabulary must be given, to tell a part of the logits from the whole, got None and 3 ranks": (
+        ValueError, lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS),
     ),
-    "tokens must lie in 0 … 8, got 9": (ValueError, lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([9]))),
-    "tokens must lie in 0 … 8, got -1": (ValueError, lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([-1]))),
-    "tokens must have dtype torch.int64, got torch.int32": (
+    "logits_shard must have 4 columns, one of 3 parts of a vocabulary of 12, got shape (2, 12)": (
+        ValueError, lambda: LOSS(torch.zeros(2, 12), LABELS),
+    ),
+    "max_norm must be positive, got 0": (ValueError, lambda: clip_gradients(nn.Linear(2, 2), 0)),
+    "model must have gradients, got none": (ValueError, lambda: gradient_norm(nn.Linear(2, 2))),
+    "replicas must be the same on all ranks, got weight (float32 [1, 1], numbers ": (
+        ValueError, lambda: assert_replicas_equal(nn.Linear(1, 1)),
+    ),
+    "tokens must lie in 0 … 8, the vocabulary, got 9": (ValueError, lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([9]))),
+    "tokens must lie in 0 … 8, the vocabulary, got -1": (ValueError, lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([-1]))),
+    "tokens must be a tensor of indices of dtype torch.int64, got torch.int32": (
         TypeError,
         lambda: VocabularyParallelEmbedding(9, 4)(torch.tensor([1], dtype=torch.int32)),
     ),
@@ -422,33 +463,33 @@ BAD = {
         lambda: VocabularyParallelEmbedding(9, 4)(torch.zeros(0, 2).long()),
     ),
     "x must have 4 features on its last axis": (ValueError, lambda: RowParallelLinear(12, 3)(torch.zeros(2, 12))),
-    "labels must lie in 0 … 11, got 12": (ValueError, lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS + 1)),
-    "labels must have dtype torch.int64, got torch.float32": (
+    "labels must lie in 0 … 11, the vocabulary, got 12": (ValueError, lambda: LOSS(LOGITS, LABELS + 1)),
+    "labels must be a tensor of indices of dtype torch.int64, got torch.float32": (
         TypeError,
-        lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS.float()),
+        lambda: LOSS(LOGITS, LABELS.float()),
     ),
-    "logits_shard must have 2 axes": (ValueError, lambda: vocabulary_parallel_cross_entropy(LOGITS[0], LABELS)),
+    "logits_shard must have 2 axes": (ValueError, lambda: LOSS(LOGITS[0], LABELS)),
     "logits_shard must be floating point": (
         TypeError,
-        lambda: vocabulary_parallel_cross_entropy(LOGITS.long(), LABELS),
+        lambda: LOSS(LOGITS.long(), LABELS),
     ),
     "logits_shard must hold at least one element": (
         ValueError,
-        lambda: vocabulary_parallel_cross_entropy(LOGITS[:0], LABELS[:0]),
+        lambda: LOSS(LOGITS[:0], LABELS[:0]),
     ),
     "logits_shard and labels must have the same length": (
         ValueError,
-        lambda: vocabulary_parallel_cross_entropy(LOGITS[:1], LABELS),
+        lambda: LOSS(LOGITS[:1], LABELS),
     ),
     "ranks must agree on call, shape and dtype, got ranks 0 2: vocabulary_parallel_cross_entropy of torch.float32 (2, 4), rank 1": (
         ValueError,
-        lambda: vocabulary_parallel_cross_entropy(torch.zeros(2, 4 + dist.get_rank() % 2), LABELS),
+        lambda: LOSS(torch.zeros(2 + dist.get_rank() % 2, 4), LABELS[[0, 1, 1]][: 2 + dist.get_rank() % 2]),
     ),
     "ranks must agree on call, shape and dtype, got ranks 0 2: reduce_from_ranks": (
         ValueError,
         lambda: RowParallelLinear(12, 3)(torch.zeros(2 + dist.get_rank() % 2, 4)),
     ),
-    "size of axis 0 8 must be divisible by ranks 3": (
+    "weight must have size 9 on axis 0, got shape (8, 3)": (
         ValueError,
         lambda: shard_state_dict({"weight": torch.zeros(8, 3)}, ColumnParallelLinear(3, 9)),
     ),
@@ -468,7 +509,7 @@ def refusals(calls):
 
 @pytest.fixture(scope="module")
 def refused():
-    return run_ranks(refusals, 3, {message: call for message, (_, call) in BAD.items()})
+    return run_ranks(refusals, 3, {message: call for message, (_, call) in BAD.items()}, check=True)
 
 
 @pytest.mark.bad_input
@@ -485,9 +526,11 @@ def test_bad_input_is_refused_on_every_rank_with_the_value_and_the_rule(refused,
     [
         lambda: ColumnParallelLinear(4, 4),
         lambda: RowParallelLinear(4, 4),
-        lambda: TensorParallelBlock(4, 2, 8),
+        lambda: tensor_parallel(Block(4, 2, 8)),
+        lambda: gather_state_dict(nn.Linear(2, 2)),
+        lambda: gradient_norm(nn.Linear(2, 2)),
         lambda: VocabularyParallelEmbedding(4, 4),
-        lambda: vocabulary_parallel_cross_entropy(LOGITS, LABELS),
+        lambda: LOSS(LOGITS, LABELS),
         lambda: shard_state_dict({}, nn.Linear(2, 2)),
     ],
 )
@@ -504,6 +547,114 @@ def test_the_first_loss_is_that_of_a_uniform_guess():
 
 def first_loss():
     with fixed_seed(0):
-        model = TensorParallelTransformer(**SIZES)
+        model = tensor_parallel(built())
     tokens, labels = text(0)
-    return vocabulary_parallel_cross_entropy(model(tokens).flatten(0, 1), labels).item()
+    return LOSS(model(tokens).flatten(0, 1), labels).item()
+
+
+# Where parameters lie, and what follows from it.
+
+
+def by_placement():
+    """Norm, clipping, the joined state, copies that are equal; of a model whose vocabulary the ranks do not divide."""
+    tokens = torch.randint(0, 13, (BATCH, TIME + 1), generator=seeded(0))
+    inputs, labels = tokens[:, :-1], tokens[:, 1:].flatten()
+    whole = shaken(built(vocabulary=13))
+    model = tensor_parallel(whole)
+    loss = cross_entropy(whole(inputs).flatten(0, 1), labels)
+    own_loss = vocabulary_parallel_cross_entropy(model(inputs).flatten(0, 1), labels, vocabulary=13)
+    loss.backward()
+    own_loss.backward()
+    assert_close(own_loss, loss, **EXACT)
+    length = nn.utils.clip_grad_norm_(whole.parameters(), 0.1)
+    assert_close(gradient_norm(model), length, **EXACT)
+    assert_close(clip_gradients(model, 0.1), length, **EXACT)
+    assert_close(
+        gathered_gradients(model), {name: p.grad for name, p in whole.named_parameters()}, rtol=1e-9, atol=1e-12
+    )
+    assert_replicas_equal(model)
+    assert_close(gather_state_dict(model), dict(whole.state_dict()), rtol=0, atol=0)
+    # Behind the end of the vocabulary stand zeros that no gradient reaches.
+    padding = -(-13 // dist.get_world_size()) * (dist.get_rank() + 1) - 13
+    for part in (model.embedding.weight, model.head.weight, model.head.bias):
+        behind = slice(max(0, len(part) - max(0, padding)), None)
+        assert part.detach()[behind].count_nonzero() == part.grad[behind].count_nonzero() == 0
+    # A clipped gradient that is short already stays.
+    assert_close(clip_gradients(model, 10.0), torch.tensor(0.1).double(), rtol=1e-4, atol=0)
+    return sum(placement.axis is not None for placement in placements(model).values()), padding
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_norm_clipping_and_state_follow_from_the_placements_also_with_padding(ranks):
+    answers = run_ranks(by_placement, ranks)
+    # Of each block q, k, v and up with their biases, output and down without; of the ends three.
+    assert [cut for cut, _ in answers] == [2 * (4 * 2 + 2) + 3] * ranks
+    assert answers[-1][1] > 0
+
+
+def drawn_apart(seed):
+    with deferred(seed) as draws:
+        whole = Transformer(TransformerConfig(**SIZES))
+    assert all(parameter.is_meta for parameter in whole.parameters())
+    model = draws.fill(tensor_parallel(whole), whole)
+    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with deferred(seed) as draws:
+        tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        tied[1].weight = tied[0].weight
+    draws.fill(tied, tied)
+    assert tied[0].weight is tied[1].weight
+    return gather_state_dict(model), {name: value.clone() for name, value in tied.state_dict().items()}
+
+
+def test_what_is_built_without_memory_is_drawn_in_parts_as_one_process_draws_it():
+    before = torch.get_rng_state()
+    for state, tied in run_ranks(drawn_apart, 2, 3):
+        with fixed_seed(3):
+            expected = Transformer(TransformerConfig(**SIZES))
+        assert_close(state, dict(expected.state_dict()), rtol=0, atol=0)
+        with fixed_seed(3):
+            expected = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+            expected[1].weight = expected[0].weight
+        assert_close(tied, dict(expected.state_dict()), rtol=0, atol=0)
+    assert not torch.equal(torch.get_rng_state(), before)  # the ranks' seed was drawn
+
+
+@pytest.mark.bad_input
+def test_a_parameter_that_is_made_of_others_is_not_believed_to_be_drawn():
+    with deferred(0) as draws:
+        layer = nn.Linear(2, 2)
+        layer.weight = nn.Parameter(layer.weight.detach() * 2)
+    with pytest.raises(ValueError, match="weight must have been drawn or set where the model was built"):
+        draws.fill(layer, layer)
+
+
+class Twice(nn.Module):
+    """One cut layer under two names, and a whole parameter of whose gradient each rank has an addend."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = ColumnParallelLinear(4, 6, bias=False)
+        self.again = self.first
+        self.scale = nn.Parameter(torch.ones(4))
+        self.placements = {"scale": Placement(summed=True)}
+
+
+def shared_and_wrapped():
+    model = Twice()
+    wrapped = nn.Sequential(nn.Sequential(model))
+    state = gather_state_dict(wrapped)
+    wrapped.load_state_dict(shard_state_dict(state, wrapped))
+    assert_close(gather_state_dict(wrapped), state, rtol=0, atol=0)
+    model.scale.grad = torch.full((4,), float(1 + dist.get_rank()))
+    sum_gradients(wrapped)
+    return {name: tuple(value.shape) for name, value in state.items()}, model.scale.grad.tolist()
+
+
+def test_a_layer_under_two_names_inside_wrappers_is_joined_whole_under_both():
+    shapes = {"0.0.scale": (4,), "0.0.first.weight": (6, 4), "0.0.again.weight": (6, 4)}
+    assert run_ranks(shared_and_wrapped, 2) == [(shapes, [3.0] * 4)] * 2
+
+
+def test_a_bias_behind_the_sum_is_rank_0s_whatever_the_ranks_have_drawn():
+    first, second = run_ranks(lambda: RowParallelLinear(4, 3).bias.detach(), 2)
+    assert torch.equal(first, second)

@@ -173,15 +173,18 @@ class BucketedDataParallel(nn.Module):
             self._will_finish = True
         bucket = self._bucket_of[parameter]
         if bucket.work is not None:
-            name = next(name for name, other in self.model.named_parameters() if other is parameter)
-            raise RuntimeError(
-                f"{name!r} has got a second gradient in one backward pass after the first was sent: where it is used under "
-                f"torch.utils.checkpoint and also elsewhere, checkpoint with use_reentrant=False"
-            )
+            raise RuntimeError(self._second_gradient(parameter))
         bucket.missing.discard(parameter)
         # In one order on all ranks, whatever is ready first: a message has no name.
         while self._waiting and not self._waiting[0].missing:
             self._waiting.pop(0).start(self._group)
+
+    def _second_gradient(self, parameter: nn.Parameter) -> str:
+        name = next(name for name, other in self.model.named_parameters() if other is parameter)
+        return (
+            f"{name!r} has got a second gradient in one backward pass after the first was sent: where it is used under "
+            f"torch.utils.checkpoint and also elsewhere, checkpoint with use_reentrant=False"
+        )
 
     def _finish(self) -> None:
         for bucket in self._waiting:  # for parameters that were not used

@@ -147,6 +147,8 @@ def serve(control: int) -> None:
                 for launch in launches:
                     _end(launch)
                 os._exit(0)
+            for descriptor in descriptors:  # a program that a rank starts must not hold them open
+                os.set_inheritable(descriptor, False)
             of_the_server = [
                 requests.fileno(),
                 woken,

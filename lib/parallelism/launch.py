@@ -67,7 +67,7 @@ def run_ranks(
             the machine has no room for so many. All ranks have then been ended.
     """
     _check(fn, world_size, timeout, backend, check, seed)
-    seed = int(torch.randint(2**62, ())) if seed is None else seed
+    seed = int(torch.randint(2**62, (), device="cpu")) if seed is None else seed
     if already_launched():
         return run_here(fn, args, world_size, timeout, backend, check, seed)
     _check_room(world_size, backend)
@@ -146,9 +146,13 @@ class _Rank:
         """Whether its function returned, when, and what; None as long as that is not all there."""
         if len(self.received) < self._start + HEADER.size:
             return None
+        start = self._start + HEADER.size
         succeeded, moment, length = HEADER.unpack_from(self.received, self._start)
-        answer = bytes(self.received[self._start + HEADER.size :]) if len(self.received) >= length else b""
-        return (succeeded, moment, answer) if len(answer) == length else None
+        return (
+            None
+            if len(self.received) < start + length
+            else (succeeded, moment, bytes(memoryview(self.received)[start:]))
+        )
 
     @property
     def _start(self) -> int:
@@ -216,9 +220,9 @@ class _Launch:
 @contextmanager
 def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
     """Ranks that run while the block does. Whatever interrupts it, its sockets are closed, and the server ends the ranks."""
-    server = ForkServer.running()
     mine, theirs, pages, store = [], [], [], []
     try:
+        server = ForkServer.running()
         with _file_without_a_name() as file:
             listener = socket.create_server(("127.0.0.1", 0), backlog=MAX_RANKS)
             port = listener.getsockname()[1]
@@ -314,19 +318,21 @@ def _collect(launch: _Launch, timeout: float) -> list[bytes]:
 def _receive(launch: _Launch, rank: _Rank) -> bytes | _Failure | None:
     """The rank's answer or its failure, if it has come to one."""
     rank.read()
-    if rank.answer is None and (rank.closed or rank.exitcode is not None or launch.gone):
+    answer = rank.answer
+    if answer is None and (rank.closed or rank.exitcode is not None or launch.gone):
         patience = time.monotonic() + _GRACE_S
         while rank.exitcode is None and not launch.gone and time.monotonic() < patience:
             wait([launch.line], timeout=_GRACE_S)
             launch.listen()
         rank.read()  # it may have answered and then died: what it said still counts
-        if rank.answer is None:
-            if launch.gone and not launch.started:
-                raise _ServerGoneError
+        answer = rank.answer
+        if answer is None and launch.gone and not launch.started:
+            raise _ServerGoneError
+        if answer is None:
             return _Failure(rank.number, _ending(rank.exitcode, launch.gone), time.monotonic(), died=True)
-    if rank.answer is None:
+    if answer is None:
         return None
-    succeeded, moment, answer = rank.answer
+    succeeded, moment, answer = answer
     if succeeded:
         return answer
     text, packed = pickle.loads(answer)

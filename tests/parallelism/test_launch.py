@@ -391,7 +391,7 @@ class Answer:
 def fn(offset):
     return Answer(ring_all_reduce(torch.tensor([dist.get_rank() + offset])).item())
 
-sys.stdout.write("the script is read\n")
+print("the script is read", flush=True)
 """
 
 
@@ -481,11 +481,55 @@ def test_a_caller_that_is_interrupted_or_killed_takes_its_ranks_along(script, tm
     assert gone(script.marked, seconds=20)
 
 
+INTERRUPTED = """
+import signal, threading
+
+def launch_and_interrupt(seconds):
+    timer = threading.Timer(seconds, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    try:
+        run_ranks(dist.get_rank, 3)
+        timer.join()
+        time.sleep(0.1)  # the signal is answered between two lines of code
+    except KeyboardInterrupt:
+        return 1
+    return 0
+
+from lib.parallelism.fork_server import ForkServer
+
+interrupted = launch_and_interrupt(0.3)  # while the server loads torch
+for number in range(15):
+    interrupted += launch_and_interrupt(number * 0.01)
+    assert run_ranks(dist.get_rank, 2) == [0, 1]
+ForkServer.running().dismiss()
+os._exit(interrupted)
+"""
+
+
+def test_an_interrupt_at_any_moment_of_a_launch_leaves_nothing_and_the_next_one_works(script):
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    caller = script.start(INTERRUPTED, start_new_session=True)
+    signal.signal(signal.SIGINT, heard)
+    _, errors = caller.communicate(timeout=300)
+    assert caller.returncode == 16, errors
+    assert gone(script.marked, seconds=20)
+
+
+def test_a_caller_that_is_killed_while_its_server_loads_leaves_nothing(script):
+    callers = [script.start("run_ranks(fn, 2, 10)") for _ in range(3)]
+    for number, caller in enumerate(callers):
+        assert caller.stdout.readline() == "the script is read\n"
+        time.sleep(0.2 * number)
+        caller.kill()
+        caller.communicate(timeout=60)
+    assert gone(script.marked, seconds=20)
+
+
 LAUNCHED = """
 first = [answer.total for answer in run_ranks(fn, 2, 10)]
 second = [answer.total for answer in run_ranks(fn, 2, 20)]
 # In one piece: two processes write to one pipe.
-sys.stdout.write(f"{os.environ['GROUP_RANK']} {os.environ['RANK']} {first} {second}\n")
+sys.stdout.write(f"{os.environ['GROUP_RANK']} {os.environ['RANK']} {first} {second}\\n")
 sys.stdout.flush()
 assert run_ranks(torch.get_num_threads, 2) == [1, 1]
 assert torch.get_num_threads() == 2  # as before

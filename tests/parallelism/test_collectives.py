@@ -121,6 +121,20 @@ def test_traffic_adds_up_over_calls_and_tells_bytes_from_elements():
     assert run_ranks(count, 2) == [Traffic(messages=4, bytes=32 + 16)] * 2
 
 
+def test_notes_that_ranks_compare_are_counted_and_are_sent_only_where_asked_for():
+    def count():
+        counted = [Traffic() for _ in range(3)]
+        ring_all_reduce(torch.ones(8), traffic=counted[0])
+        ring_all_gather(torch.ones(8), traffic=counted[1])
+        broadcast(torch.ones(8), traffic=counted[2])
+        return [(traffic.messages, traffic.bytes) for traffic in counted]
+
+    plain, checked = (run_ranks(count, 3, check=check) for check in (False, True))
+    for without, compared in zip(plain, checked, strict=True):
+        # An all-gather among three ranks: two more messages of 512 bytes each.
+        assert [(messages + 2, size + 1024) for messages, size in without] == compared
+
+
 @pytest.mark.parametrize("ranks", RANKS)
 def test_a_broadcast_serves_all_from_any_source_with_one_message_each(ranks):
     def from_everyone():

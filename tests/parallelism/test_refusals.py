@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 
 from lib.parallelism import (
+    average_gradients,
     broadcast,
     copy_to_ranks,
     gather_from_ranks,
@@ -18,6 +19,7 @@ from lib.parallelism import (
     ring_reduce_scatter,
     run_ranks,
     split_to_ranks,
+    weigh_by_examples,
 )
 
 X = torch.zeros(2, 4)
@@ -133,6 +135,7 @@ ON_EVERY_RANK = [
     (lambda: gather_from_ranks(X, dim=rank()), ValueError, "rank 0: gather_from_ranks along axis 0 of torch.float32 (2, 4), rank 1: gather_from_ranks along axis 1"),
     (lambda: copy_to_ranks(of_length(3, 4).requires_grad_()).sum().backward(), ValueError, "rank 0: reduce_from_ranks of torch.float32 (3,), rank 1: reduce_from_ranks of torch.float32 (4,)"),
     (lambda: split_to_ranks((torch.zeros(2, 4) if rank() else torch.zeros(2, 2)).requires_grad_()).sum().backward(), ValueError, "rank 0: gather_from_ranks along axis -1 of torch.float32 (2, 1), rank 1: gather_from_ranks along axis -1 of torch.float32 (2, 2)"),
+    (lambda: weigh_by_examples(torch.ones(()), 1) if rank() else ring_all_reduce(X), ValueError, "rank 0: ring_all_reduce of torch.float32 (2, 4), rank 1: weigh_by_examples"),
     (lambda: (reduce_from_ranks if rank() else ring_all_reduce)(X), ValueError, "rank 0: ring_all_reduce of torch.float32 (2, 4), rank 1: reduce_from_ranks of torch.float32 (2, 4)"),
 ]  # fmt: skip
 
@@ -167,6 +170,29 @@ def test_every_rank_is_told(refusals, row):
         name, text = told[row]
         assert name == error.__name__
         assert message in text
+
+
+DIFFERENT = [
+    (ring_all_reduce, ring_all_gather),
+    (broadcast, ring_all_gather),
+    (reduce_from_ranks, ring_all_reduce),
+    (lambda x: average_gradients(with_gradients()), ring_all_reduce),
+    (lambda x: None, ring_all_reduce),
+]
+
+
+def with_gradients():
+    layer = torch.nn.Linear(2, 2)
+    layer(torch.ones(1, 2)).sum().backward()
+    return layer
+
+
+@pytest.mark.parametrize("calls", DIFFERENT, ids=range(len(DIFFERENT)))
+def test_ranks_that_do_not_check_each_other_are_told_apart_by_their_notes(calls):
+    with pytest.raises(
+        RuntimeError, match=r"ranks must agree on call, shape and dtype, got rank 0: .*, rank 1: ring_all_"
+    ):
+        run_ranks(lambda: calls[rank()](torch.ones(3)), 2)
 
 
 @pytest.mark.parametrize("row", range(len(ON_RANK_ONE)))

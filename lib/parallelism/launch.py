@@ -76,11 +76,11 @@ def run_ranks(
     except Exception as error:
         raise TypeError(f"fn and its arguments must be picklable to reach another process: {error}") from error
     setting = {"world_size": world_size, "backend": backend, "timeout": float(timeout), "check": check, "seed": seed}
-    try:
-        answers = _launch_and_collect(setting, job, timeout)
-    except _ServerGoneError:  # killed while nobody looked; a new one is loaded now
-        answers = _launch_and_collect(setting, job, timeout)
-    return [_unpickled(answer, rank, world_size) for rank, answer in enumerate(answers)]
+    for _ in range(2):
+        with suppress(_ServerGoneError):  # it was killed while nobody looked: the second time a new one is loaded
+            answers = _launch_and_collect(setting, job, timeout)
+            return [_unpickled(answer, rank, world_size) for rank, answer in enumerate(answers)]
+    raise RuntimeError("the process that forks the ranks ended twice before it had started them; stderr may say why")
 
 
 def _check(fn: Callable, world_size: int, timeout: float, backend: str | None, check: bool, seed: int | None) -> None:
@@ -246,7 +246,8 @@ def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
             yield launch
         finally:
             # The server reads the end of this line and ends the ranks.
-            mine[0].shutdown(socket.SHUT_WR)
+            with suppress(OSError):
+                mine[0].shutdown(socket.SHUT_WR)
             if not launch.end(_FAREWELL_S):
                 server.dismiss()
     except OSError as error:

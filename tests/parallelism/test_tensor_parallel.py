@@ -462,7 +462,7 @@ BAD = {
         ValueError,
         lambda: VocabularyParallelEmbedding(9, 4)(torch.zeros(0, 2).long()),
     ),
-    "x must have 4 features on its last axis": (ValueError, lambda: RowParallelLinear(12, 3)(torch.zeros(2, 12))),
+    "x and weight must agree on in_features, got 12 and 4": (ValueError, lambda: RowParallelLinear(12, 3)(torch.zeros(2, 12))),
     "labels must lie in 0 … 11, the vocabulary, got 12": (ValueError, lambda: LOSS(LOGITS, LABELS + 1)),
     "labels must be a tensor of indices of dtype torch.int64, got torch.float32": (
         TypeError,

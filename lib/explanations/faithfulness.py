@@ -50,8 +50,8 @@ def deletion_curve(
     returns: ``"logits"``, of which the softmax is taken, or ``"probabilities"``.
 
     >>> x = torch.tensor([[1.0, 3.0]])
-    >>> deletion_curve(lambda x: x, x, 1, attributions=x, steps=1).probability
-    tensor([[0.8808, 0.2689]])
+    >>> deletion_curve(lambda x: x, x, 1, attributions=x, steps=2).probability
+    tensor([[0.8808, 0.2689, 0.5000]])
 
     Raises:
         TypeError: inputs that are not floating point, a target that is no class index.
@@ -78,8 +78,8 @@ def insertion_curve(
     Equation: eq-insertion-area. Petsiuk et al. 2018, the insertion metric; shapes and errors as in `deletion_curve`.
 
     >>> x = torch.tensor([[1.0, 3.0]])
-    >>> insertion_curve(lambda x: x, x, 1, attributions=x, steps=1).probability
-    tensor([[0.5000, 0.8808]])
+    >>> insertion_curve(lambda x: x, x, 1, attributions=x, steps=2).probability
+    tensor([[0.5000, 0.9526, 0.8808]])
     """
     with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
         return _curve(score, baseline_like(baseline, score.inputs), score.inputs, attributions, steps, outputs)

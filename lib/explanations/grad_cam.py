@@ -27,6 +27,10 @@ def grad_cam(
 ) -> Float[Tensor, "batch channels height width"]:
     """`grad_cam_map`, enlarged bilinearly to the image; every colour channel carries the same map.
 
+    >>> model = torch.nn.Sequential(torch.nn.Identity(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    >>> grad_cam(model, torch.tensor([[[[4.0, -8.0]]]]), 0, layer="0")
+    tensor([[[[2., 0.]]]])
+
     Raises:
         TypeError: a model that is not a module, inputs that are not floating point.
         ValueError: inputs that are no image batch, and what `grad_cam_map` refuses.
@@ -52,6 +56,10 @@ def grad_cam_map(
     that put out maps counts. Without ``relu``, evidence against the class is kept as negative values. Units: score
     per position. Conserves nothing in general; for a head that pools globally and is linear, the number of positions
     times this map is `class_activation_map`.
+
+    >>> model = torch.nn.Sequential(torch.nn.Identity(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    >>> grad_cam_map(model, torch.tensor([[[[4.0, -8.0]]]]), 0, layer="0", relu=False)
+    tensor([[[ 2., -4.]]])
 
     Raises:
         TypeError: a model that is not a module, inputs that are not floating point.
@@ -86,6 +94,12 @@ def class_activation_map(
 
     Equation: eq-class-activation-map. Zhou et al. 2016, equation 2. Units: score. Its mean over the positions
     is the score less the head's bias, which is checked: it holds for no other pooling and no other head.
+
+    >>> head = torch.nn.Linear(1, 1)
+    >>> _ = torch.nn.init.constant_(head.weight, 3.0)
+    >>> model = torch.nn.Sequential(torch.nn.Identity(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head)
+    >>> class_activation_map(model, torch.tensor([[[[4.0, -8.0]]]]), 0, layer="0", head="3")
+    tensor([[[ 12., -24.]]])
 
     Raises:
         TypeError: a model that is not a module, inputs that are not floating point, a head without a weight matrix.

@@ -37,8 +37,9 @@ def guided_backprop(
     Its sharp pictures hardly depend on the upper layers' weights (Adebayo et al. 2018). Every ReLU and ReLU6 that
     autograd recorded is guided, module or function, and every module of the types ``activations`` besides.
 
-    >>> guided_backprop(lambda x: 3 - x.relu(), torch.tensor([[1.0, 2.0]]), 0)
-    tensor([[0., 0.]])
+    >>> weights = torch.tensor([[2.0], [-3.0]])
+    >>> guided_backprop(lambda x: x.relu() @ weights, torch.tensor([[1.0, 1.0]]), 0)
+    tensor([[2., 0.]])
 
     Raises:
         TypeError: inputs that are not floating point; ``activations`` of something that is not a module.

@@ -29,6 +29,10 @@ def cascading_randomization(
     anew from a normal distribution with its own mean and standard deviation, so that the scale survives and the learned
     pattern does not; a constant one gets the deviation of its whole layer. Buffers stay, and so does the model.
 
+    >>> model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2))
+    >>> list(cascading_randomization(model, lambda copy: copy(torch.ones(1, 2)), generator=torch.Generator()))
+    ['', '2', '0']
+
     Raises:
         TypeError: a model that is not a module, an explanation that is not a tensor.
         ValueError: a model without parameters or that cannot be copied, no run of it, stops that are not its layers.
@@ -127,6 +131,9 @@ def rank_correlation(
 
     Equation: eq-rank-correlation. Tied values share their mean rank. In [-1, 1]; NaN where one of the
     two is constant and so ranks nothing.
+
+    >>> rank_correlation(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.1, 20.0, 300.0]]))
+    tensor([1.])
 
     Raises:
         TypeError: values that are not floating point.

@@ -32,7 +32,7 @@ def smoothgrad(
     of the input's range; here ``noise`` is in units of the input. Draws come in pairs ε and −ε, which
     cancels the error's odd part; every example meets the same draws, so a batch equals one at a time.
 
-    >>> smoothgrad(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1, generator=torch.Generator())
+    >>> smoothgrad(lambda x: x**2, torch.tensor([[1.0, 3.0]]), 1, generator=torch.Generator()).round(decimals=4)
     tensor([[0., 6.]])
 
     Raises:

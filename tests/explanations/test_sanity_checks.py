@@ -58,6 +58,19 @@ def test_a_layer_keeps_its_scale_and_loses_its_pattern():
     assert within == pytest.approx(0.683, abs=0.01)
 
 
+def test_the_deviation_is_that_of_the_tensor_itself_not_an_estimate_for_more():
+    # Two weights, 0 and 2: their deviation is 1; dividing by n − 1 would say √2.
+    model = nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[0.0, 2.0]]))
+    draws = [
+        cascading_randomization(model, lambda m: (m(torch.ones(1, 2)), m.weight)[1], generator=seeded(seed))["(root)"]
+        for seed in range(400)
+    ]
+    # 800 draws: the relative error of their deviation is 1/40.
+    assert torch.cat(draws).std().item() == pytest.approx(1, abs=0.1)
+
+
 def test_the_generator_decides_and_the_default_one_is_not_used():
     model, x, target = build("rows")
     state = torch.get_rng_state()

@@ -100,3 +100,11 @@ def test_captums_noise_tunnel_comes_to_the_same():
     ours = smoothgrad(model, x, target, generator=seeded(0), noise=0.3, samples=4000)
     # Two means of 4,000 draws; a gradient of a ReLU network jumps by about its own size: 1 / √4000 is 1.6 %.
     assert (ours - theirs).norm() < 0.05 * theirs.norm()
+
+
+def test_noise_of_a_tenth_and_32_samples_are_the_default():
+    model, x, target = build("rows")
+    default = smoothgrad(model, x, target, generator=seeded(0))
+    assert torch.equal(default, smoothgrad(model, x, target, generator=seeded(0), noise=0.1, samples=32))
+    assert not torch.equal(default, smoothgrad(model, x, target, generator=seeded(0), noise=0.11, samples=32))
+    assert not torch.equal(default, smoothgrad(model, x, target, generator=seeded(0), noise=0.1, samples=30))

@@ -19,7 +19,7 @@ from .style import SIGNS
 __all__ = ["show_attributions"]
 
 _COLOURS = mpl.colormaps[SIGNS]
-_LETTERS = 9.3  # points: 9 pixels on a phone in a figure of 5 inches
+_LETTERS = 8.2  # points: 9 pixels on a phone in a figure of 4.5 inches
 
 
 def show_attributions(

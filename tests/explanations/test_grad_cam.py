@@ -120,3 +120,65 @@ def test_a_layer_that_runs_twice_is_read_where_it_ran_last():
 def test_a_map_of_a_model_that_is_being_trained_carries_no_graph():
     model, x = pooled_linear(), sample("images")
     assert not class_activation_map(model, x, 1, layer="maps", head="head").requires_grad
+
+
+class Frozen(nn.Module):
+    """A backbone that the model itself runs without gradients, under several names, and a head."""
+
+    def __init__(self, context):
+        super().__init__()
+        with fixed_seed(0):
+            self.features = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+            self.head = nn.Sequential(nn.Linear(4, 8), self.features[1], nn.Linear(8, 3))
+        self.alias, self.context = self.features, context
+
+    def forward(self, x):
+        with self.context():
+            maps = self.features(x)
+        return self.head(maps.mean((2, 3)))
+
+
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("layer", ["features", "alias", "features.1"])
+def test_a_layer_that_the_model_runs_without_gradients_and_a_relu_shared_with_the_head(context, layer):
+    model, x = Frozen(context), sample("images")
+    maps = Frozen(torch.enable_grad).features(x).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.head(maps.mean((2, 3)))[:, 1].sum(), maps)
+    expected = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).detach()
+    assert_close(grad_cam_map(model, x, 1, layer=layer, relu=False), expected)
+    with torch.no_grad():
+        assert_close(grad_cam_map(model, x, 1, layer=layer, relu=False), expected)
+
+
+HEADS = {
+    "a maximum in place of the mean": ("maps", lambda m, h: h(m.amax((2, 3)))),
+    "a layer before the activation": ("first", lambda m, h: h(m.mean((2, 3)))),
+    "a head that is bent": ("maps", lambda m, h: 2 * torch.tanh(h(m.mean((2, 3))))),
+    "a head with an addition": ("maps", lambda m, h: h(m.mean((2, 3))) + 0.1),
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("layer", "end"), HEADS.values(), ids=HEADS)
+def test_cam_is_refused_where_its_mean_is_not_the_score(layer, end):
+    class Ended(nn.Module):
+        def __init__(self):
+            super().__init__()
+            whole = pooled_linear()
+            self.first, self.maps, self.head = whole.first, whole.maps, whole.head
+
+        def forward(self, x):
+            return end(self.maps(self.first(x)), self.head)
+
+    with pytest.raises(
+        ValueError, match=r"the score must be the head 'head' of the mean of the maps of .* use grad_cam"
+    ):
+        class_activation_map(Ended(), sample("images"), 1, layer=layer, head="head")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_cam_of_other_precisions_passes_its_check(dtype):
+    model, x = pooled_linear(), sample("images")
+    expected = class_activation_map(model, x, 1, layer="maps", head="head")
+    found = class_activation_map(model.to(dtype), x.to(dtype), 1, layer="maps", head="head")
+    assert_close(found.float(), expected, rtol=0.1, atol=0.05)  # bfloat16 has three digits

@@ -18,6 +18,9 @@ def relu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Equation: eq-relu
 
+    >>> relu(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+
     Raises:
         TypeError: integer input.
     """
@@ -31,6 +34,9 @@ def sigmoid(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Equation: eq-sigmoid
 
+    >>> sigmoid(torch.tensor([0.0]))
+    tensor([0.5000])
+
     Raises:
         TypeError: integer input.
     """
@@ -43,6 +49,9 @@ def tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Squash the line into (−1, 1): an odd function with slope 1 at 0.
 
     Equation: eq-tanh
+
+    >>> tanh(torch.tensor([0.0, 20.0]))
+    tensor([0., 1.])
 
     Raises:
         TypeError: integer input.
@@ -59,6 +68,9 @@ def gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Exact, not the tanh approximation; erfc instead of 1 + erf keeps the digits of the left tail.
 
+    >>> gelu(torch.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8413])
+
     Raises:
         TypeError: integer input.
     """
@@ -66,7 +78,11 @@ def gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 class ReLU(nn.Module):
-    """:func:`relu` as a layer."""
+    """:func:`relu` as a layer.
+
+    >>> ReLU()(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return relu(x)

@@ -36,6 +36,10 @@ def attention(
     than keys are the last positions, as when the keys of earlier ones are cached. Where both are given, both must
     allow. A query that may attend to nothing gets zeros, and passes no gradient on.
 
+    >>> x = torch.eye(2)
+    >>> attention(x, x, x, causal=True)[0]  # the first position sees itself only
+    tensor([1., 0.])
+
     Raises:
         TypeError: integer tensors, tensors of different dtype, a mask that is not boolean (so an additive one).
         ValueError: shapes that disagree, no elements, a mask of other axes, ``causal`` with more queries than keys.
@@ -56,6 +60,9 @@ def split_heads(
 ) -> Float[Tensor, "*batch heads time head_dim"]:
     """Cut the last axis into ``heads`` equal pieces, neighbouring features together: a view.
 
+    >>> split_heads(torch.zeros(1, 5, 8), 2).shape
+    torch.Size([1, 2, 5, 4])
+
     Raises:
         ValueError: fewer than one head, or a width that the heads do not divide.
     """
@@ -65,7 +72,11 @@ def split_heads(
 
 @checked
 def merge_heads(x: Float[Tensor, "*batch heads time head_dim"]) -> Float[Tensor, "*batch time width"]:
-    """Put the heads of each position beside each other: undoes :func:`split_heads`."""
+    """Put the heads of each position beside each other: undoes :func:`split_heads`.
+
+    >>> merge_heads(torch.zeros(1, 2, 5, 4)).shape
+    torch.Size([1, 5, 8])
+    """
     return x.transpose(-3, -2).flatten(-2)
 
 
@@ -78,6 +89,9 @@ class MultiHeadAttention(nn.Module):
     columns of ``output``, with d = width / heads. :class:`torch.nn.MultiheadAttention` stacks the first three:
     its ``in_proj_weight`` is ``torch.cat([query.weight, key.weight, value.weight])``, its ``in_proj_bias``
     likewise, and its ``out_proj`` is ``output``.
+
+    >>> MultiHeadAttention(8, 2)(torch.zeros(1, 5, 8), causal=True).shape
+    torch.Size([1, 5, 8])
 
     Raises:
         TypeError: sizes that are not ints; in the call as :func:`attention`.

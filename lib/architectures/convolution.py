@@ -32,6 +32,9 @@ def conv_output_size(
 
     The division rounds down: pixels at the far end that do not fill a whole stride are never seen.
 
+    >>> conv_output_size(28, 5, stride=2, padding=2)
+    14
+
     Raises:
         TypeError: an argument that is not an int.
         ValueError: a negative padding, anything else below 1, or a window wider than the padded axis.
@@ -62,6 +65,10 @@ def conv2d_formula(
     cuts the channels into blocks that do not see one another. The filter is not flipped: what the field
     calls convolution is cross-correlation (Goodfellow et al. 2016, eq. 9.6). Twin: :func:`conv2d`.
 
+    >>> conv2d_formula(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2))[0, 0]
+    tensor([[4., 4.],
+            [4., 4.]])
+
     Raises:
         TypeError: integer tensors, or tensors of different dtype.
         ValueError: wrong rank, empty batch, channels that do not match or divide, a window that does not fit.
@@ -88,6 +95,9 @@ def conv2d(
     The same sums as products of matrices, with the backward pass written out, which saves most of the
     memory traffic. It can be differentiated twice.
 
+    >>> conv2d(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 2, 2), stride=2)
+    tensor([[[[4.]]]])
+
     Raises:
         TypeError: as :func:`conv2d_formula`.
         ValueError: as :func:`conv2d_formula`.
@@ -113,6 +123,9 @@ def conv1d(
     """Cross-correlate signals with a bank of filters: :func:`conv2d` on images of height 1.
 
     Equation: eq-conv1d
+
+    >>> conv1d(torch.tensor([[[1.0, 2.0, 4.0]]]), torch.tensor([[[-1.0, 1.0]]]))
+    tensor([[[1., 2.]]])
 
     Raises:
         TypeError: as :func:`conv2d_formula`.
@@ -196,6 +209,9 @@ class Conv2d(_Convolution):
     ``padding_mode="circular"`` joins opposite edges instead of adding zeros, which makes a layer of stride
     1 exactly equivariant to rolling the image. Weight and bias start uniform within ±1/√fan_in, as torch's.
 
+    >>> Conv2d(3, 8, 3, padding=1)(torch.zeros(1, 3, 5, 5)).shape
+    torch.Size([1, 8, 5, 5])
+
     Raises:
         TypeError: as :func:`conv2d_formula`.
         ValueError: as :func:`conv2d_formula`, at construction where it can be known then; an unknown padding
@@ -211,6 +227,9 @@ class Conv1d(_Convolution):
     """Slide learned filters along signals; the state dict is that of :class:`torch.nn.Conv1d`.
 
     Sizes are ints, everything else is as in :class:`Conv2d`.
+
+    >>> Conv1d(3, 8, 3)(torch.zeros(1, 3, 5)).shape
+    torch.Size([1, 8, 3])
     """
 
     _axes = "batch channels time"

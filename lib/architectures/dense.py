@@ -23,6 +23,9 @@ def linear(
 
     Equation: eq-affine
 
+    >>> linear(torch.tensor([1.0, 2.0]), torch.tensor([[3.0, 4.0]]), torch.tensor([0.5]))
+    tensor([11.5000])
+
     Raises:
         TypeError: integer tensors, or tensors of different dtype.
         ValueError: an input without axes, features that do not match, a bias of the wrong shape.
@@ -36,6 +39,9 @@ class Linear(nn.Module):
 
     Weights and bias start uniform within ±1/√in_features, drawn in torch's order, so that the same seed
     gives the same layer.
+
+    >>> Linear(4, 2)(torch.zeros(3, 4)).shape
+    torch.Size([3, 2])
 
     Raises:
         TypeError: features that are not ints; in the call as :func:`linear`.

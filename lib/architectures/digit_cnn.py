@@ -15,6 +15,9 @@ def digit_cnn() -> nn.Sequential:
 
     Input ``[batch, 1, 28, 28]``. The maps shrink 26 → 13 → 11 → 5 → 3 and end as 576 features. Where
     the document closes with a softmax, this network ends with the logits, and the loss applies it.
+
+    >>> sum(weight.numel() for weight in digit_cnn().parameters())
+    93322
     """
     return nn.Sequential(
         Conv2d(1, 32, 3),  # 26 × 26

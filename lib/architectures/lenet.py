@@ -21,6 +21,9 @@ class LeNet5(nn.Module):
     S2 and S4 learn a scale and a bias and squash, here they only average; it squashes with
     1.7159·tanh(2a/3), here tanh; its output is ten radial basis functions, here an affine map to logits.
 
+    >>> sum(weight.numel() for weight in LeNet5().parameters())
+    61706
+
     Raises:
         ValueError: fewer than one class, images of another shape.
     """

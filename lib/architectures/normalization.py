@@ -26,6 +26,9 @@ def layer_norm(
     ``(x − mean) / √(variance + eps) · weight + bias``, with the biased variance, which divides by width.
     Unlike the batch normalization of images, no example sees another one, so training and use agree.
 
+    >>> layer_norm(torch.tensor([1.0, 3.0]))
+    tensor([-1.0000,  1.0000])
+
     Raises:
         TypeError: integer tensors, or tensors of different dtype.
         ValueError: an input without elements, an eps that is not positive, a weight or bias of another width.
@@ -42,6 +45,9 @@ class LayerNorm(nn.Module):
     """:func:`layer_norm` with a learned stretch and shift; the state dict is that of :class:`torch.nn.LayerNorm`.
 
     They start as 1 and 0, which leaves the normalized numbers as they are; ``affine=False`` does without.
+
+    >>> LayerNorm(2)(torch.tensor([1.0, 3.0])).detach()
+    tensor([-1.0000,  1.0000])
 
     Raises:
         TypeError: a width that is not an int; in the call as :func:`layer_norm`.

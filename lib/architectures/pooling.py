@@ -33,6 +33,9 @@ def max_pool2d(
     done one after the other. Padding counts as −∞ and never wins; NaN always wins. Where several cells
     tie, the first in reading order takes the whole gradient.
 
+    >>> max_pool2d(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), 2)
+    tensor([[[[4.]]]])
+
     Raises:
         TypeError: integer input.
         ValueError: wrong rank, empty batch, a window that does not fit, padding above half the window.
@@ -56,6 +59,9 @@ def avg_pool2d(
 
     Equation: eq-average-pool
 
+    >>> avg_pool2d(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), 2)
+    tensor([[[[2.5000]]]])
+
     Raises:
         TypeError: as :func:`max_pool2d`.
         ValueError: as :func:`max_pool2d`.
@@ -72,6 +78,9 @@ def global_avg_pool2d(x: Float[Tensor, "batch channels height width"]) -> Float[
     """Average each channel over all its positions (Lin, Chen & Yan 2014, section 3.2).
 
     Equation: eq-global-average-pool
+
+    >>> global_avg_pool2d(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    tensor([[2.5000]])
 
     Raises:
         TypeError: integer input.
@@ -101,19 +110,31 @@ class _Pool2d(nn.Module):
 
 
 class MaxPool2d(_Pool2d):
-    """:func:`max_pool2d` as a layer; what raises there for its window raises at construction."""
+    """:func:`max_pool2d` as a layer; what raises there for its window raises at construction.
+
+    >>> MaxPool2d(2)(torch.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 3, 2, 2])
+    """
 
     _pool = staticmethod(max_pool2d)
 
 
 class AvgPool2d(_Pool2d):
-    """:func:`avg_pool2d` as a layer; what raises there for its window raises at construction."""
+    """:func:`avg_pool2d` as a layer; what raises there for its window raises at construction.
+
+    >>> AvgPool2d(2)(torch.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 3, 2, 2])
+    """
 
     _pool = staticmethod(avg_pool2d)
 
 
 class GlobalAvgPool2d(nn.Module):
-    """:func:`global_avg_pool2d` as a layer."""
+    """:func:`global_avg_pool2d` as a layer.
+
+    >>> GlobalAvgPool2d()(torch.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 3])
+    """
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
         return global_avg_pool2d(x)

@@ -23,6 +23,9 @@ def softmax(
     Adding a constant to all scores changes nothing, so the largest is subtracted first and exp cannot
     overflow. A high ``temperature`` flattens the distribution, a low one sharpens it.
 
+    >>> softmax(torch.tensor([0.0, 0.0]))
+    tensor([0.5000, 0.5000])
+
     Raises:
         TypeError: integer input.
         ValueError: no elements, an axis that does not exist, or a temperature that is not positive and finite.
@@ -44,6 +47,9 @@ def log_softmax(logits: Float[Tensor, "*shape"], *, dim: int = -1) -> Float[Tens
 
     Equation: eq-log-softmax
 
+    >>> log_softmax(torch.tensor([0.0, 1000.0]))
+    tensor([-1000.,     0.])
+
     Raises:
         TypeError: integer input.
         ValueError: no elements, or an axis that does not exist.
@@ -59,6 +65,9 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, 
     """Mean surprise, in nats, at the true labels: minus the log-probability the model gave them.
 
     Equation: eq-cross-entropy
+
+    >>> cross_entropy(torch.zeros(1, 10), torch.tensor([3]))  # ln 10
+    tensor(2.3026)
 
     Raises:
         TypeError: integer logits, or labels that are not int64.

@@ -19,6 +19,9 @@ __all__ = ["MLP", "Block", "Transformer", "TransformerConfig"]
 class MLP(nn.Module):
     """Two affine maps with a GELU between them, at each position by itself (Vaswani et al. 2017, eq. 2, with GELU).
 
+    >>> MLP(8, 32)(torch.zeros(1, 5, 8)).shape
+    torch.Size([1, 5, 8])
+
     Raises:
         TypeError: sizes that are not ints; in the call as :func:`~lib.architectures.dense.linear`.
         ValueError: sizes below 1; in the call as :func:`~lib.architectures.dense.linear`.
@@ -41,6 +44,9 @@ class Block(nn.Module):
 
     The paper that introduced the Transformer normalizes after the addition; before it, the residual path
     runs from the first layer to the last untouched, and training needs no warm-up to begin.
+
+    >>> Block(8, 2, 32)(torch.zeros(1, 5, 8)).shape
+    torch.Size([1, 5, 8])
 
     Raises:
         TypeError: as :class:`~lib.architectures.attention.MultiHeadAttention`.
@@ -69,6 +75,9 @@ class Block(nn.Module):
 class TransformerConfig:
     """Sizes of a Transformer: how many layers, features, heads, tokens, positions. ``mlp_width`` is 4 × ``width`` unless given.
 
+    >>> TransformerConfig(layers=2, width=8, heads=2, vocabulary=50, context=16).mlp_width
+    32
+
     Raises:
         TypeError: sizes that are not ints.
         ValueError: sizes below 1, a width that the heads do not divide, an eps that is not positive.
@@ -94,6 +103,10 @@ class Transformer(nn.Module):
 
     This is the form of GPT. Position t sees tokens 0 … t; with ``causal=False`` all see all. Weights start
     normal with standard deviation 0.02, biases at 0 (Radford et al. 2018, section 4.1).
+
+    >>> config = TransformerConfig(layers=2, width=8, heads=2, vocabulary=50, context=16)
+    >>> Transformer(config)(torch.tensor([[3, 1, 4]])).shape
+    torch.Size([1, 3, 50])
 
     Raises:
         TypeError: tokens that are not int64.

@@ -25,6 +25,12 @@ def capture(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tenso
     layer receives a copy, so that an operation in place further on does not change the record. The hooks
     are removed at the end of the block, also when the model raises.
 
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> with capture(model, ["0"]) as seen:
+    ...     output = model(torch.ones(1, 2))
+    >>> torch.equal(seen["0"].relu(), output)
+    True
+
     Raises:
         TypeError: as :func:`rewrite`, or one name where a list of names is asked for.
         ValueError: as :func:`rewrite`.
@@ -48,6 +54,11 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
 
     The hooks are removed at the end of the block, also when the model raises. Until then other threads that come
     here, or to a change of mode, with the same model wait; a plain call of the model in another thread meets the hooks.
+
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> with rewrite(model, {"1": torch.zeros_like}):
+    ...     model(torch.ones(1, 2))
+    tensor([[0., 0., 0.]], grad_fn=<...>)
 
     Raises:
         TypeError: not a module, or a function that returns None.
@@ -108,6 +119,13 @@ def evaluation_mode(model: Callable) -> Iterator[None]:
     A lambda, a partial or an object that holds modules does not say which: each module that this thread calls
     inside the block is switched, with all that it holds, just before it runs. (What runs only as
     ``module.forward(x)``, without its hooks, is not seen.) Afterwards every module has its own mode again.
+
+    >>> model = nn.Dropout(0.5)
+    >>> with evaluation_mode(model):
+    ...     model(torch.ones(3))
+    tensor([1., 1., 1.])
+    >>> model.training
+    True
     """
     module, before, thread = getattr(model, "__self__", model), {}, threading.get_ident()
     if isinstance(module, nn.Module):

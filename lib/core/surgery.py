@@ -16,6 +16,10 @@ def replaced(model: nn.Module, plan: Mapping[str, Callable[[nn.Module], nn.Modul
     the two share no parameter; parameters that were tied stay tied in the copy as long as the function keeps them.
     Where one name contains another, the inner module is replaced first. On the meta device copying costs nothing.
 
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.Tanh())
+    >>> replaced(model, {"1": lambda old: nn.ReLU()})[1]
+    ReLU()
+
     Raises:
         TypeError: not a module, a plan that holds no functions, a function that returns no module.
         ValueError: a name that ``model.named_modules()`` does not list, no name at all, or two functions for one module.

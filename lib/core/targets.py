@@ -56,6 +56,9 @@ def target_score(outputs: Float[Tensor, "batch classes"], target: Target) -> Flo
     and a logit says more than its probability, which saturates near 0 and 1; a regression returns one
     column, explained with target 0.
 
+    >>> target_score(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
+    tensor([2., 4.])
+
     Raises:
         TypeError: outputs that are no floating-point tensor, or a target that is no class index.
         ValueError: outputs of another rank, a target of the wrong length or outside the classes, a score

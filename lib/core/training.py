@@ -64,6 +64,11 @@ def train(
     are afterwards as before. Two calls with the same optimizer and generator are one longer call, also when their
     states (and torch's, if the model draws random numbers) were saved in between.
 
+    >>> x, y = torch.eye(2), torch.tensor([0, 1])
+    >>> history = train(nn.Linear(2, 2), x, y, epochs=3, generator=torch.Generator(), progress=False)
+    >>> len(history.train_loss)
+    3
+
     Raises:
         TypeError: arguments of another kind; no generator to shuffle tensors with.
         ValueError: labels against the rule of the cross-entropy, arguments in conflict, an optimizer of another
@@ -129,6 +134,9 @@ def evaluate(
 
     Labels of −100 do not count; where nothing is counted or a loss of one's own knows no classes, the accuracy is
     NaN. The mode is afterwards as before, also after an error.
+
+    >>> evaluate(nn.Identity(), torch.eye(2), torch.tensor([0, 1])).accuracy
+    1.0
 
     Raises:
         TypeError: arguments of another kind.

@@ -35,6 +35,10 @@ def read_gguf_header(path: str | Path) -> GgufHeader:
     Nothing is believed: every length is held against what is left of the file before memory is taken for it.
     An array of numbers comes as a NumPy array. Source: the GGUF specification, version 3 (little-endian).
 
+    >>> from lib.data import smollm2_file
+    >>> read_gguf_header(smollm2_file()).metadata["general.architecture"]
+    'llama'
+
     Raises:
         ValueError: not a GGUF file, another version, an unknown value type, a length beyond the end of the file,
             text that is not UTF-8, a key that comes twice, arrays within arrays.

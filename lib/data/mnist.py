@@ -33,6 +33,9 @@ def load_mnist() -> Mnist:
 
     The split is drawn once with a fixed seed, so every chapter holds out the same images. Each call
     returns fresh tensors; changing them changes nobody else's. Source: LeCun et al. 1998, §III-A.
+
+    >>> load_mnist().train_images.shape
+    torch.Size([3500, 1, 28, 28])
     """
     images, labels = _read()
     generator = seeded(0)

@@ -16,7 +16,11 @@ _GREY = ("camera", "coins")
 
 
 def photograph_names() -> tuple[str, ...]:
-    """The names that `photograph` knows."""
+    """The names that `photograph` knows.
+
+    >>> "coffee" in photograph_names()
+    True
+    """
     return tuple(sorted(_COLOUR + _GREY))
 
 
@@ -26,6 +30,9 @@ def photograph(name: str, *, size: PositiveInt | None = None) -> Float[Tensor, "
 
     With ``size``, the largest central square, resized to ``size × size`` pixels (bicubic, with a
     low-pass filter before shrinking, so that nothing aliases).
+
+    >>> photograph("coffee", size=64).shape
+    torch.Size([3, 64, 64])
 
     Raises:
         ValueError: an unknown name, or a size below 1.

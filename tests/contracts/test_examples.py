@@ -1,4 +1,4 @@
-"""The examples in docstrings run as they stand, and every function that a reader calls to explain has one."""
+"""The example in a docstring runs as it stands, and everything that a reader would call has one."""
 
 import doctest
 import importlib
@@ -7,28 +7,33 @@ import pkgutil
 
 import pytest
 import torch
+from torch import nn
 
-import lib.explanations
+import lib
 
-MODULES = [f"lib.explanations.{module.name}" for module in pkgutil.iter_modules(lib.explanations.__path__)]
-FINDER = doctest.DocTestFinder(exclude_empty=True, recurse=True)
+MODULES = [module.name for module in pkgutil.walk_packages(lib.__path__, "lib.")]
+CALLED = [
+    (package, name)
+    for package in ("lib.architectures", "lib.core", "lib.data", "lib.explanations")
+    for name in importlib.import_module(package).__all__
+    # A record is handed back, not called; what only a chapter's machinery uses has its chapter for an example.
+    if name not in ("EfficientNetLite0", "checkpoint", "evidence")
+    if inspect.isfunction(called := getattr(importlib.import_module(package), name))
+    or (inspect.isclass(called) and issubclass(called, nn.Module))
+]
 
 
-def examples(module):
-    return [test for test in FINDER.find(importlib.import_module(module)) if test.examples]
-
-
-@pytest.mark.parametrize("module", [*MODULES, "lib.figures.descriptions"])
-def test_examples_give_what_they_say(module):
-    for test in examples(module):
-        runner = doctest.DocTestRunner(verbose=False)
-        told = []
-        test.globs["torch"] = torch
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run_as_they_stand(name):
+    module = importlib.import_module(name)
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    told = []
+    for test in finder.find(module, globs=vars(module) | {"torch": torch, "nn": nn}):
+        runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.ELLIPSIS)
         runner.run(test, out=told.append)
-        assert runner.failures == 0, "".join(told)
+    assert not told, "".join(told)
 
 
-def test_every_explanation_has_an_example():
-    documented = {test.name.rpartition(".")[2] for module in MODULES for test in examples(module)}
-    functions = {name for name in lib.explanations.__all__ if inspect.isfunction(getattr(lib.explanations, name))}
-    assert documented == functions
+@pytest.mark.parametrize(("package", "name"), CALLED)
+def test_what_a_reader_calls_has_an_example(package, name):
+    assert ">>> " in inspect.getdoc(getattr(importlib.import_module(package), name))

@@ -86,7 +86,7 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
         return hook
 
     handles = []
-    with _alone(model):
+    with one_at_a_time(model):
         try:
             for name in changes:
                 handles.append(modules[name].register_forward_hook(hook_for(name)))
@@ -103,7 +103,7 @@ def module_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     A model that is in training mode already keeps the modules that somebody has frozen in evaluation mode.
     """
     before = {}
-    with _alone(model):
+    with one_at_a_time(model):
         try:
             if not (training and model.training):
                 _set_modes(model, training, before)
@@ -146,7 +146,7 @@ def evaluation_mode(model: Callable) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(model: nn.Module) -> Iterator[None]:
+def one_at_a_time(model: nn.Module) -> Iterator[None]:
     """Let one thread at a time change a model: a second one would take the first one's hooks and modes for the model's own."""
     with _ONE_AT_A_TIME:
         lock = _LOCKS.setdefault(model, threading.RLock())

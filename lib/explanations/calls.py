@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
-from lib.core.hooks import evaluation_mode
+from lib.core.hooks import evaluation_mode, one_at_a_time
 from lib.core.targets import Target, check_outputs, target_classes
 from lib.core.validation import check_finite, check_floating, check_not_empty, check_positive_int
 
@@ -79,7 +79,10 @@ def explaining(
                 f"arguments[{place}] must be a tensor of one row for each of the {len(inputs)} examples, got {got}"
             )
     model = getattr(model, "_orig_mod", getattr(model, "_torchdynamo_orig_callable", model))
-    with _ALONE, evaluation_mode(model), torch.inference_mode(False), torch.no_grad():
+    module = getattr(model, "__self__", model)
+    # First the model's own lock: a thread inside `capture` of it, which holds that one, may explain it too.
+    own = one_at_a_time(module) if isinstance(module, nn.Module) else nullcontext()
+    with own, _ALONE, evaluation_mode(model), torch.inference_mode(False), torch.no_grad():
         yield Score(model, inputs, target, arguments, chunk_size)
 
 

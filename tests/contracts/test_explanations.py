@@ -1,5 +1,6 @@
 """What every explanation method promises, whatever it computes. A new method is one more line in the family."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -13,7 +14,7 @@ from explained_models import LAYER, SHAPES, build, linear_model, sample
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from lib.core import fixed_seed, seeded
+from lib.core import capture, fixed_seed, seeded
 from lib.data import load_mnist
 from lib.explanations import (
     completeness_gap,
@@ -620,3 +621,22 @@ def test_the_family_knows_every_method():
     judged |= {"cascading_randomization", "rank_correlation"}
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
     assert {name.split(",")[0].split()[0] for name in FAMILY} == set(lib.explanations.__all__) - judged - coarse
+
+
+def test_a_thread_that_looks_inside_a_model_may_explain_it_while_another_does():
+    model, x, target = build("images")
+    inside, go_on = threading.Event(), threading.Event()
+
+    def look_and_explain():
+        with capture(model, [LAYER]):
+            inside.set()
+            go_on.wait(10)
+            return saliency(model, x, target)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(look_and_explain)
+        inside.wait(10)
+        second = pool.submit(grad_cam, model, x, target, layer=LAYER)
+        go_on.set()
+        assert torch.equal(first.result(timeout=60), saliency(model, x, target))
+        assert second.result(timeout=60).shape == x.shape

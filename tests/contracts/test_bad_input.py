@@ -152,6 +152,8 @@ OTHERS = {
         (lambda: softmax(LOGITS, dim=2), ValueError, "dim must name one of the 2 axes of the logits, got 2"),
         (lambda: softmax(LOGITS, temperature=0.0), ValueError, "temperature must be positive and finite, got 0.0"),
         (lambda: softmax(LOGITS, temperature=-1.0), ValueError, "temperature must be positive and finite, got -1.0"),
+        (lambda: softmax(LOGITS, temperature=float("inf")), ValueError, "temperature must be positive and finite, got inf"),
+        (lambda: layer_norm(LOGITS, eps=float("inf")), ValueError, "eps must be positive and finite, got inf"),
         (lambda: softmax(LOGITS, temperature=float("nan")), ValueError, "temperature must be positive and finite, got nan"),
         (lambda: log_softmax(LABELS), TypeError, "logits must be floating point, got torch.int64"),
         (lambda: log_softmax(LOGITS, dim=-3), ValueError, "dim must name one of the 2 axes of the logits, got -3"),

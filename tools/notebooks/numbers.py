@@ -2,7 +2,8 @@
 
 **Held** is a number that a code cell has as a literal (`0.97`, `93_322`, `2**16`; not in a comment or a string) or shows in
 a stored text output that the tests reproduce. The cell must be near: one of the two code cells before the sentence or of the
-two after it; for a caption its own cell, the one before or the two after. Starters of exercises do not count as cells.
+two after it; for a caption its own cell, the one before or the two after; or the evidence of the same section, from one
+second-level heading to the next, which is folded at its end. Starters of exercises do not count as cells.
 A number may instead repeat one that is held elsewhere in the chapter, as a summary or a quiz does: one of several digits, or
 a whole product such as "3 × 3". A single digit says too little to be recognised so far away.
 
@@ -32,6 +33,7 @@ _NEAR = 2  # code cells on either side
 _EXCERPT = 40  # characters on either side
 
 _TAG = re.compile(r"<[^>]+>")
+_HEADING = re.compile(r"^##? ", re.MULTILINE)
 _OPERATORS = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
@@ -62,7 +64,18 @@ def _near(cells: list[nbformat.NotebookNode], position: int) -> list[int]:
     code = [index for index, cell in enumerate(cells) if cell.cell_type == "code" and not _is_starter(cell)]
     before = [index for index in code if index <= position]
     after = [index for index in code if index > position]
-    return before[-_NEAR:] + after[:_NEAR]
+    start, end = _section(cells, position)
+    evidence = [index for index in code if start <= index < end and "evidence" in cells[index].metadata.get("tags", [])]
+    return before[-_NEAR:] + after[:_NEAR] + evidence
+
+
+def _section(cells: list[nbformat.NotebookNode], position: int) -> tuple[int, int]:
+    """Where the section of this cell begins, and where the next one does."""
+    starts = [
+        index for index, cell in enumerate(cells) if cell.cell_type == "markdown" and _HEADING.search(cell.source)
+    ]
+    start = max((index for index in starts if index <= position), default=0)
+    return start, min((index for index in starts if index > position), default=len(cells))
 
 
 def _is_starter(cell: nbformat.NotebookNode) -> bool:

@@ -111,6 +111,15 @@ def test_code_is_near_up_to_two_cells_on_either_side():
     assert loose("7 rows", first, starter, code) == []  # an exercise, its solution and its check
 
 
+def test_the_evidence_of_a_section_is_near_to_all_of_it():
+    between = [new_code_cell("pass") for _ in range(3)]
+    evidence = new_code_cell("with evidence(): assert share == 0.123", metadata={"tags": ["evidence", "hide-cell"]})
+    plain = new_code_cell("assert share == 0.123")
+    assert loose("## One\n\n12.3 % are lost", *between, evidence) == []
+    assert len(loose("## One\n\n12.3 % are lost", *between, plain)) == 1
+    assert len(loose("## One\n\n12.3 % are lost", *between, "## Two", evidence)) == 1
+
+
 def test_a_number_may_be_repeated_far_from_its_code_but_no_single_digit():
     code = new_code_cell("assert accuracy > 0.97 and rows == 7")
     between = [new_code_cell("first()"), new_code_cell("second()")]

@@ -1,5 +1,10 @@
 """For every test: shapes in annotations are enforced, and the default random numbers are the same."""
 
+import os
+
+# Before torch is loaded, and for the processes that tests start: several workers with several threads each wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import hypothesis
 import jaxtyping
 import pytest

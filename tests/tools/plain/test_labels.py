@@ -18,9 +18,11 @@ def test_pages_are_numbered_by_part_and_place(labels):
 
 
 def test_equations_and_figures_count_within_their_chapter(labels):
-    assert labels.equations["eq-saliency"] == ("chapters/formulas/gradient_attribution", "3.3.1")
-    assert labels.figures["fig-attribution-nudge"] == ("chapters/formulas/gradient_attribution", "3.3.1")
-    assert labels.figures["fig-attribution-saturation"] == ("chapters/formulas/gradient_attribution", "3.3.2")
+    page = "chapters/formulas/gradient_attribution"
+    number = labels.numbers[page]
+    assert labels.equations["eq-saliency"] == (page, f"{number}.1")
+    assert labels.figures["fig-attribution-nudge"] == (page, f"{number}.1")
+    assert labels.figures["fig-attribution-saturation"] == (page, f"{number}.2")
 
 
 def test_a_named_place_knows_its_page(labels):

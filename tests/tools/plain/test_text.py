@@ -8,6 +8,8 @@ from tools.plain.text import Reader
 
 HERE = "chapters/formulas/gradient_attribution"
 LABELS = Labels(ROOT)
+FIRST = f"{LABELS.numbers[HERE]}.1"  # of this chapter, wherever it stands in the book
+ELSEWHERE = f"{LABELS.numbers['chapters/code/explain_an_image_classifier']}.1"
 
 
 def plain(source, *, in_full=False, has=lambda name: (ROOT / name).is_file()):
@@ -17,9 +19,9 @@ def plain(source, *, in_full=False, has=lambda name: (ROOT / name).is_file()):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("see {numref}`fig-attribution-nudge`", "see Fig. 3.3.1"),
-        ("by {eq}`eq-saliency`", "by (3.3.1)"),
-        ("by {eq}`eq-occlusion`", "by [(4.2.1)](../code/explain_an_image_classifier.ipynb)"),
+        ("see {numref}`fig-attribution-nudge`", f"see Fig. {FIRST}"),
+        ("by {eq}`eq-saliency`", f"by ({FIRST})"),
+        ("by {eq}`eq-occlusion`", f"by [({ELSEWHERE})](../code/explain_an_image_classifier.ipynb)"),
         ("{cite:t}`simonyan2014deep` say", "[Simonyan et al. (2014)](https://arxiv.org/abs/1312.6034) say"),
         ("known {cite:p}`simonyan2014deep`", "known ([Simonyan et al., 2014](https://arxiv.org/abs/1312.6034))"),
         ("{term}`feature maps <feature map>` of", "feature maps of"),
@@ -31,12 +33,12 @@ def plain(source, *, in_full=False, has=lambda name: (ROOT / name).is_file()):
         ("{doc}`next </chapters/code/train_a_cnn>`", "[next](../code/train_a_cnn.ipynb)"),
         ("[Erratum](erratum-000-11)", "[Erratum](../faq/source_errata.md)"),
         ("[exercise](ex-attribution-path)", "exercise"),
-        ("[dense](dense_layers_and_softmax.ipynb)", "[dense](dense_layers_and_softmax.ipynb)"),
+        ("[dense](dense_layers.ipynb)", "[dense](dense_layers.ipynb)"),
         ("[out](https://example.org)", "[out](https://example.org)"),
-        ("$$\na\n$$ (eq-saliency)", "$$\na\n\\tag{3.3.1}\n$$"),
+        ("$$\na\n$$ (eq-saliency)", f"$$\na\n\\tag{{{FIRST}}}\n$$"),
         ("`{term}` and ``{eq}`eq-saliency` ``", "`{term}` and ``{eq}`eq-saliency` ``"),
         ("```python\nx = '{term}`a`'\n```", "```python\nx = '{term}`a`'\n```"),
-        ("```{margin}\nSee {eq}`eq-saliency`.\n```\nand {eq}`eq-saliency`", "```{margin}\nSee (3.3.1).\n```\nand (3.3.1)"),
+        ("```{margin}\nSee {eq}`eq-saliency`.\n```\nand {eq}`eq-saliency`", f"```{{margin}}\nSee ({FIRST}).\n```\nand ({FIRST})"),
         ("{kbd}`Esc` and {eq}`eq-unknown`", "{kbd}`Esc` and {eq}`eq-unknown`"),
     ],
 )  # fmt: skip
@@ -45,7 +47,7 @@ def test_roles_become_text(source, expected):
 
 
 def test_what_the_reader_does_not_have_is_no_link():
-    source = "[dense](dense_layers_and_softmax.ipynb), [Erratum](erratum-000-11), {func}`~lib.core.training.train`"
+    source = "[dense](dense_layers.ipynb), [Erratum](erratum-000-11), {func}`~lib.core.training.train`"
     assert plain(source, has=lambda name: False) == "dense, Erratum, `train`"
 
 

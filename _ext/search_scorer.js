@@ -1,7 +1,7 @@
 // Chapters first, then the glossary, then other pages, then the library's reference; within a kind, Sphinx's own score.
 var Scorer = {
   score: ([docname, , , , score]) => {
-    const kinds = [/^reference\/api\//, /^(?!chapters\/)|^chapters\/faq\//, /^reference\/glossary$/, /^chapters\/(?!faq\/)/];
+    const kinds = [/^reference\/api\//, /^(?!chapters\/|reference\/api\/|_modules\/)|^chapters\/faq\//, /^reference\/glossary$/, /^chapters\/(?!faq\/)/];
     return 1000 * kinds.findLastIndex((kind) => kind.test(docname)) + score;
   },
   objNameMatch: 11,

@@ -328,6 +328,8 @@ def _receive(launch: _Launch, rank: _Rank) -> bytes | _Failure | None:
         rank.read()  # it may have answered and then died: what it said still counts
         answer = rank.answer
         if answer is None and launch.gone and not launch.started:
+            # A process that was killed closes its sockets before it can be waited for: the next launch must not meet it again.
+            launch.server.dismiss()
             raise _ServerGoneError
         if answer is None:
             return _Failure(rank.number, _ending(rank.exitcode, launch.gone), time.monotonic(), died=True)

@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 from lib.parallelism import run_ranks
+from lib.parallelism.fork_server import ForkServer
 
 
 def sum_of_ranks(offset):
@@ -364,6 +365,16 @@ def test_a_stopped_server_is_noticed_at_the_timeout_and_a_killed_one_at_once_and
     assert second != server
     with pytest.raises(RuntimeError, match=r"rank 0 of 1 was ended together with the process that had forked it"):
         run_ranks(kill_the_server_and_wait, 1)
+    assert run_ranks(dist.get_rank, 2) == [0, 1]
+
+
+def test_a_server_that_dies_just_now_is_not_met_twice(monkeypatch):
+    """Its socket closes before the system says that it has ended; whoever launches then must wait for that."""
+    (number,) = run_ranks(os.getppid, 1)
+    process = ForkServer.running().process
+    assert process.pid == number
+    os.kill(number, signal.SIGKILL)
+    monkeypatch.setattr(process, "poll", lambda: process.returncode)  # None until somebody waits for it
     assert run_ranks(dist.get_rank, 2) == [0, 1]
 
 

@@ -361,7 +361,7 @@ def _late(launch: _Launch, waiting: dict[int, _Rank], timeout: float) -> str:
         launch.server.dismiss()
         return f"{len(launch.ranks)} ranks did not start within {timeout:g} s: the process that forks them did not answer, and was ended"
     launch.ask_where_they_stand()
-    patience = time.monotonic() + _GRACE_S
+    patience = time.monotonic() + _FAREWELL_S  # ends as soon as all have written; a busy machine lets them wait
     while time.monotonic() < patience and not all(rank.place for rank in waiting.values()):
         wait([rank.connection for rank in waiting.values()], timeout=0.01)
         for rank in waiting.values():

@@ -58,6 +58,8 @@ class ForkServer:
         with there:
             command = [sys.executable, "-c", _PROGRAM.format(there.fileno(), list(map(str, sys.path)))]
             streams = {"stdin": subprocess.DEVNULL, "pass_fds": [there.fileno()]}
+            # A machine without a name server is told so by each rank, unless somebody wants to hear it.
+            streams["env"] = {"TORCH_CPP_LOG_LEVEL": "ERROR"} | os.environ
             self.process = subprocess.Popen(command, start_new_session=True, **streams)
         self.owner, self.loaded = os.getpid(), False
 
@@ -74,9 +76,9 @@ class ForkServer:
                 server = cls._of_this_process = cls()
             return server
 
-    def fork(self, line: socket.socket, job: int, connections: list[socket.socket]) -> None:
+    def fork(self, line: socket.socket, job: int, meeting: socket.socket, connections: list[socket.socket]) -> None:
         """Ask for a rank for each connection."""
-        descriptors = [line.fileno(), job, *(connection.fileno() for connection in connections)]
+        descriptors = [line.fileno(), job, meeting.fileno(), *(connection.fileno() for connection in connections)]
         with suppress(BrokenPipeError, ConnectionResetError):  # it is gone: the line will say so
             socket.send_fds(self.requests, [bytes([len(connections)])], descriptors)
 
@@ -117,8 +119,8 @@ class _Launch:
 def serve(control: int) -> None:
     """The life of the server: fork, watch and end ranks until the caller goes.
 
-    A request is one byte, the number of ranks, with the descriptors of the launch's socket, of the file with the job
-    and of a socket for each rank. On the launch's socket the server tells ``started``, then ``rank status`` for each
+    A request is one byte, the number of ranks, with the descriptors of the launch's socket, of the file with the job,
+    of the socket at which rank 0 receives the others, and of a socket for each rank. On the launch's socket the server tells ``started``, then ``rank status`` for each
     rank that ends, a line each, and closes it after the last; it is told ``dump`` to show where ranks stand.
     """
     requests = socket.socket(fileno=control)
@@ -161,11 +163,11 @@ def serve(control: int) -> None:
 
 def _fork(ranks: int, descriptors: list[int], of_the_server: list[int], alive: int) -> list[_Launch]:
     """Fork the ranks of one launch."""
-    if len(descriptors) != ranks + 2:  # more than this process may open; the caller sees its socket close
+    if len(descriptors) != ranks + 3:  # more than this process may open; the caller sees its socket close
         for descriptor in descriptors:
             os.close(descriptor)
         return []
-    caller, job, *connections = descriptors
+    caller, job, meeting, *connections = descriptors
     launch = _Launch(socket.socket(fileno=caller), {})
     server = os.getpid()
     try:
@@ -173,16 +175,17 @@ def _fork(ranks: int, descriptors: list[int], of_the_server: list[int], alive: i
             pid = os.fork()
             if pid == 0:
                 _become_a_rank(server)
-                for descriptor in {*of_the_server, caller, *connections} - {connections[rank]}:
+                kept = {connections[rank]} | ({meeting} if rank == 0 else set())
+                for descriptor in {*of_the_server, caller, meeting, *connections} - kept:
                     os.close(descriptor)
-                run_rank(rank, job, connections[rank], alive)
+                run_rank(rank, job, meeting, connections[rank], alive)
             launch.ranks[pid] = rank
     except OSError as error:  # no room for another process
         _tell(launch, f"failed {error}\n".encode())
         _end(launch)
     else:
         _tell(launch, STARTED + b"\n")
-    for descriptor in (job, *connections):
+    for descriptor in (job, meeting, *connections):
         os.close(descriptor)
     return [launch] if launch.ranks else []
 

@@ -17,7 +17,6 @@ from typing import IO, Any
 
 import cloudpickle
 import torch
-import torch.distributed as dist
 
 from lib.core.validation import check_non_negative_int, check_positive_int
 
@@ -220,15 +219,13 @@ class _Launch:
 @contextmanager
 def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
     """Ranks that run while the block does. Whatever interrupts it, its sockets are closed, and the server ends the ranks."""
-    mine, theirs, pages, store = [], [], [], []
+    mine, theirs, pages = [], [], []
     try:
         server = ForkServer.running()
-        with _file_without_a_name() as file:
-            listener = socket.create_server(("127.0.0.1", 0), backlog=MAX_RANKS)
-            port = listener.getsockname()[1]
-            # Where the ranks meet: here, and not in a file, whose reader never returns from a record that was cut short.
-            meeting = {"is_master": True, "wait_for_workers": False, "master_listen_fd": listener.detach()}
-            store.append(dist.TCPStore("127.0.0.1", port, **meeting))
+        # The ranks meet at rank 0, not in a file, whose reader never returns from a record that was cut short.
+        meeting = socket.create_server(("127.0.0.1", 0), backlog=MAX_RANKS)
+        with meeting, _file_without_a_name() as file:
+            port = meeting.getsockname()[1]
             surroundings = {"environment": dict(os.environ), "path": list(map(str, sys.path)), "arguments": sys.argv}
             with suppress(FileNotFoundError):  # a folder that was deleted
                 surroundings["folder"] = os.getcwd()
@@ -237,7 +234,7 @@ def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
                 pair = socket.socketpair()
                 mine.append(pair[0])
                 theirs.append(pair[1])
-            server.fork(theirs[0], file.fileno(), theirs[1:])
+            server.fork(theirs[0], file.fileno(), meeting, theirs[1:])
         while theirs:
             theirs.pop().close()
         ranks = [_Rank(number, connection) for number, connection in enumerate(mine[1:])]
@@ -257,7 +254,6 @@ def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
             page.release()
         for end in (*mine, *theirs):
             end.close()
-        store.clear()
 
 
 def _file_without_a_name() -> IO[bytes]:

@@ -72,7 +72,7 @@ def notes_of(shared: mmap.mmap) -> list[memoryview]:
     return [view[rank * NOTE_BYTES : (rank + 1) * NOTE_BYTES] for rank in range(ranks)]
 
 
-def run_rank(rank: int, job: int, connection: int, alive: int) -> NoReturn:
+def run_rank(rank: int, job: int, meeting: int, connection: int, alive: int) -> NoReturn:
     """The life of a process that the fork server has forked for ``run_ranks``."""
     global _started_here
     _started_here = True
@@ -80,7 +80,7 @@ def run_rank(rank: int, job: int, connection: int, alive: int) -> NoReturn:
     caller, me = socket.socket(fileno=connection), os.getpid()
     faulthandler.register(signal.SIGUSR1, file=connection, all_threads=False)
     try:
-        fn, args, setting = _take_the_seat(rank, mmap.mmap(job, 0))
+        fn, args, setting = _take_the_seat(rank, mmap.mmap(job, 0), meeting)
         with _own_random_numbers(setting.seed, rank):
             answer = _pickled(fn(*args))
         succeeded = True
@@ -104,7 +104,7 @@ def run_rank(rank: int, job: int, connection: int, alive: int) -> NoReturn:
     _leave(0)
 
 
-def _take_the_seat(rank: int, shared: mmap.mmap) -> tuple[Callable, tuple, Setting]:
+def _take_the_seat(rank: int, shared: mmap.mmap, meeting: int) -> tuple[Callable, tuple, Setting]:
     """Make the caller's surroundings this process's own, join the group, and read the job."""
     ranks, length = _LENGTHS.unpack_from(shared)
     start = _LENGTHS.size + ranks * NOTE_BYTES
@@ -121,9 +121,9 @@ def _take_the_seat(rank: int, shared: mmap.mmap) -> tuple[Callable, tuple, Setti
         os.chdir(setting.folder)
     torch.set_num_threads(1)
     keep_ledger(Ledger(notes_of(shared)[rank], setting.check))
-    store = dist.TCPStore(
-        "127.0.0.1", setting.port, is_master=False, timeout=timedelta(seconds=setting.timeout + _PATIENCE_S)
-    )
+    host = {"is_master": True, "wait_for_workers": False, "master_listen_fd": meeting} if rank == 0 else {}
+    patience = timedelta(seconds=setting.timeout + _PATIENCE_S)
+    store = dist.TCPStore("127.0.0.1", setting.port, timeout=patience, **host)
     _join(setting.backend, setting.timeout, store=store, rank=rank, world_size=ranks)
     fn, args = cloudpickle.loads(view[start + length :])
     return fn, args, setting

@@ -497,8 +497,8 @@ import signal, threading
 
 def launch_and_interrupt(seconds):
     timer = threading.Timer(seconds, signal.raise_signal, [signal.SIGINT])
-    timer.start()
     try:
+        timer.start()  # the signal may come before this line has ended
         run_ranks(dist.get_rank, 3)
         timer.join()
         time.sleep(0.1)  # the signal is answered between two lines of code

@@ -35,13 +35,22 @@ Search.makeSearchSummary = (page, keywords, anchor) => {
   const place = (anchor && document_.querySelector(`.bd-article ${anchor}`)) || document_.querySelector(".bd-article");
   if (!place) return null;
   const text = place.textContent.replace(/\s+/g, " ").trim(), lower = text.toLowerCase();
-  const found = [...keywords].map((word) => lower.indexOf(asWritten(word, lower))).filter((at) => at >= 0);
+  const found = [...keywords].flatMap((word) => [...asWritten(word, lower)].map((form) => lower.indexOf(form)));
   const start = found.length ? Math.max(Math.min(...found) - 100, 0) : 0;
   const summary = document.createElement("p");
   summary.className = "context";
   summary.textContent = `${start ? "…" : ""}${text.slice(start, start + 240)}…`;
   return summary;
 };
+"""
+
+# Takes the words that were searched for before Sphinx's script does, which would mark them as they were typed.
+TAKE = """
+if (!location.pathname.endsWith("/search.html")) {
+  const asked = localStorage.getItem("sphinx_highlight_terms");
+  localStorage.removeItem("sphinx_highlight_terms");
+  if (asked) document.documentElement.dataset.asked = asked;
+}
 """
 
 
@@ -64,4 +73,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_search_language(ForgivingEnglish)
     app.connect("config-inited", use_scorer)
+    app.add_js_file(None, body=TAKE, priority=150)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,23 +1,22 @@
 /* Marks what was searched for, as Sphinx does, and goes to the first place. The index forgives a hyphen ("gradcam"), so a word
-   that the text does not have as it was typed is looked for with a hyphen somewhere. Runs after sphinx_highlight.js. */
+   is looked for with a hyphen at any place, and without. */
 
-/** The word as the text, in lower case, writes it: "gradcam" → "grad-cam"; the word itself where the text has neither. */
+/** The word in all forms in which the text, in lower case, writes it: "gradcam" → "grad-cam", "grad_cam". */
 const asWritten = (word, text) => {
-  if (text.includes(word)) return word;
-  const letters = [...word].map((letter) => letter.replace(/\W/, "\\$&"));
-  return text.match(new RegExp(letters.join("[-‐‑_]?"), "u"))?.[0] ?? word;
+  const letters = [...word].filter((letter) => !"-‐‑_".includes(letter)).map((letter) => letter.replace(/\W/, "\\$&"));
+  return new Set(text.match(new RegExp(letters.join("[-‐‑_]?"), "gu")));
 };
 
 (() => {
-  const key = "sphinx_highlight_terms", asked = localStorage.getItem(key);
-  if (!asked || location.pathname.endsWith("/search.html")) return;
-  localStorage.removeItem(key); // else Sphinx would mark the words as they were typed
+  const { asked } = document.documentElement.dataset; // left by a line in the page's head
+  if (!asked) return;
 
   document.addEventListener("DOMContentLoaded", () => {
     const article = document.querySelector(".bd-article");
     if (!article) return;
     const text = article.textContent.toLowerCase();
-    for (const word of asked.toLowerCase().split(/\s+/).filter(Boolean)) _highlightText(article, asWritten(word, text), "highlighted");
+    for (const word of asked.toLowerCase().split(/\s+/).filter((word) => /\w/.test(word)))
+      for (const form of asWritten(word, text)) _highlightText(article, form, "highlighted");
     const visible = [...article.querySelectorAll("span.highlighted")].filter((hit) => hit.checkVisibility());
     const anchor = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const first = visible.find((hit) => !anchor || anchor.contains(hit)) ?? visible[0];

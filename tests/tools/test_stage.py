@@ -41,12 +41,27 @@ def test_no_page_is_rendered_while_pages_are_judged(tmp_path, held, waits):
         assert second.wait() == 0
 
 
-def test_the_share_of_chapters_is_told_by_the_names_of_tests(tmp_path):
+def test_the_share_of_chapters_is_told_by_the_names_of_tests(tmp_path, monkeypatch):
+    monkeypatch.setenv(
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
+    )  # each of its three processes would load torch for jaxtyping
     test = (
         "import pytest, time\n@pytest.mark.parametrize('of', ['chapters/a.ipynb', 'lib'])\ndef test_it(of):\n    pass\n"
     )
     (tmp_path / "test_two.py").write_text(test)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", str(tmp_path / "test_two.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "xdist",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+        str(tmp_path / "test_two.py"),
+    ]
     assert stage.run("unit", command, tmp_path) == 0
     noted = json.loads((tmp_path / "unit.json").read_text())
     assert 0 < noted["chapters"] < noted["seconds"]

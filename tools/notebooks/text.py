@@ -3,6 +3,7 @@
 import ast
 import copy
 from collections import defaultdict, deque
+from itertools import zip_longest
 
 import jupytext
 import nbformat
@@ -15,10 +16,14 @@ FORMAT = "md:myst"
 
 
 def export_text(notebook: nbformat.NotebookNode) -> str:
-    """The notebook without its outputs, as text that `import_text` turns back into it."""
+    """The notebook without its outputs, as text that `import_text` turns back into it.
+
+    Raises NotebookError for a cell that MyST would read otherwise, such as `+++` or front matter in Markdown.
+    """
     notebook = canonicalise(notebook)
     if not notebook.cells:
         raise NotebookError("the notebook has no cells")
+    told = [(cell.cell_type, cell.source) for cell in notebook.cells]
     notebook.metadata["jupytext"] = {
         "notebook_metadata_filter": "all,-jupytext,-kernelspec,-language_info",
         "cell_metadata_filter": "all",
@@ -28,7 +33,14 @@ def export_text(notebook: nbformat.NotebookNode) -> str:
             del cell.metadata["jupyter"]["source_hidden"]  # follows from the tags
             if not cell.metadata["jupyter"]:
                 del cell.metadata["jupyter"]
-    return jupytext.writes(notebook, fmt=FORMAT)
+    text = jupytext.writes(notebook, fmt=FORMAT)
+    read = [(cell.cell_type, cell.source) for cell in jupytext.reads(text, fmt=FORMAT).cells]
+    for number, (before, after) in enumerate(zip_longest(told, read), start=1):
+        if before != after:
+            raise NotebookError(
+                f"cell {number} cannot be written as MyST text, which would read {before!r} as {after!r}"
+            )
+    return text
 
 
 def import_text(text: str, existing: nbformat.NotebookNode | None = None) -> nbformat.NotebookNode:

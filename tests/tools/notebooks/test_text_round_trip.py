@@ -226,3 +226,18 @@ def test_edit_without_an_editor_is_told(tmp_path, chapter, monkeypatch, capfd, c
         monkeypatch.setenv("EDITOR", command)
     assert main(["edit", str(path)]) == 1
     assert told in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        new_markdown_cell("---\ntitle: A\n---\n\ntext"),
+        new_markdown_cell("a\n\n+++\n\nb"),
+        new_markdown_cell("See\n\n```{code-cell} ipython3\nx = 1\n```"),
+        new_code_cell("x = 1\n\x0c\ny = 2"),
+    ],
+    ids=["front matter", "cell mark", "code cell", "form feed"],
+)
+def test_a_cell_that_would_come_back_as_another_is_refused(cell):
+    with pytest.raises(NotebookError, match="cell 1 cannot be written as MyST text, which would read "):
+        export_text(new_notebook(cells=[cell]))

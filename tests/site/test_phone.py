@@ -29,6 +29,13 @@ def test_what_is_wider_than_the_phone_shows_an_edge(phone, chapter_name):
         )
     )
     assert bare == []
+    # A formula in a line cannot scroll: what its box hides is lost.
+    cut = phone.page.evaluate(
+        """() => [...document.querySelectorAll('main mjx-container:not([display="true"])')].filter((formula) =>
+          formula.querySelector('mjx-math').getBoundingClientRect().right > formula.getBoundingClientRect().right + 1)
+          .map((formula) => formula.textContent.slice(0, 120))"""
+    )
+    assert cut == []
 
 
 def test_the_button_for_copying_covers_no_letter(phone):

@@ -49,7 +49,7 @@ def grad_cam_map(
     relu: bool = True,
     arguments: Sequence[Tensor] = (),
 ) -> Float[Tensor, "batch rows columns"]:
-    """ReLU(Σ_k α_k A_k) with α_k the mean of ∂f_c/∂A_k over the positions of feature map A_k.
+    """ReLU(Σ_k β_k A_k) with β_k (α in the paper) the mean of ∂f_c/∂A_k over the positions of feature map A_k.
 
     Equation: eq-grad-cam. Selvaraju et al. 2017, equations 1 and 2. ``layer`` names the convolutional layer
     whose maps A are read, at whose resolution the answer stays; of a layer that runs several times, the last run
@@ -76,7 +76,7 @@ def grad_cam_map(
                 break
         gradient = gradient_of(scores, maps, f"layer {layer!r}")
     maps = maps.detach().to(at_least_single(maps.dtype))
-    weights = gradient.to(maps.dtype).mean(dim=(2, 3), keepdim=True)  # α: batch × maps × 1 × 1
+    weights = gradient.to(maps.dtype).mean(dim=(2, 3), keepdim=True)  # β: batch × maps × 1 × 1
     total = (weights * maps).sum(dim=1).to(inputs.dtype)
     return total.clamp(min=0) if relu else total
 

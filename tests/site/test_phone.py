@@ -7,7 +7,7 @@ from site_browser import PHONE, View
 
 pytestmark = pytest.mark.site
 
-CHAPTER = "chapters/formulas/convolution_and_pooling.html"
+CHAPTER = "chapters/formulas/convolution.html"
 PICTURES = "chapters/code/explain_an_image_classifier.html"
 
 

@@ -13,7 +13,7 @@ def labels():
 
 def test_pages_are_numbered_by_part_and_place(labels):
     assert labels.numbers["chapters/formulas/index"] == "3"
-    assert labels.numbers["chapters/formulas/convolution_and_pooling"] == "3.1"
+    assert labels.numbers["chapters/formulas/convolution"] == "3.1"
     assert "chapters/check_your_setup" not in labels.numbers
 
 

@@ -152,12 +152,12 @@ def broadcast(
 
 
 def ring_all_reduce_cost(size: float, ranks: int, *, latency: float, seconds_per_byte: float) -> float:
-    """Seconds that a ring all-reduce of ``size`` bytes takes: T = 2(p−1) α + 2(p−1)/p · n β.
+    """Seconds that a ring all-reduce of ``size`` = S bytes takes: T = 2(p−1) α + 2(p−1)/p · S/B.
 
     Equation: eq-ring-all-reduce-cost
 
-    α, the ``latency``, is paid for each message in seconds; β is the time of one byte on one link. The model
-    holds while every rank has a core and a link of its own (Patarasuk & Yuan 2009).
+    α, the ``latency``, is paid for each message in seconds; 1/B, ``seconds_per_byte``, for each byte on one link. The
+    model holds while every rank has a core and a link of its own (Patarasuk & Yuan 2009).
 
     >>> ring_all_reduce_cost(1e6, 4, latency=1e-3, seconds_per_byte=1e-9)
     0.0075

@@ -60,6 +60,8 @@ class _Recorder(ast.NodeTransformer):
         larger, smaller = (right, left) if name in ("Lt", "LtE") else (left, right)
         try:
             gap = larger - smaller
+            # With a graph PyTorch warns of the number taken from it, and the cell would have written on stderr.
+            gap = gap.detach() if hasattr(gap, "detach") else gap
             if hasattr(gap, "min"):  # a tensor or an array: the element that came nearest
                 gap, result = gap.min(), result.all()
             if bool(result):

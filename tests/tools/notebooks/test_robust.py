@@ -62,7 +62,6 @@ def test_robust_runs_every_profile_and_tells_which_one_failed(notebook_file, cap
         "import os",
         "n = int(os.environ['OMP_NUM_THREADS'])\nprint(f'{n} threads')",
         "x, y = 0.5 * n, [3]\nassert x < 2 and max(y) > 1 and all(z >= n - 3 for z in (0, n))\nassert 0 < n < 4 and (q := n) < 9",
-        "import torch\nassert torch.ones(1, requires_grad=True) > 0.5  # looking at it must not warn",
         "assert os.environ['OMP_NUM_THREADS'] != '3', 'the third'",
     )  # fmt: skip
     profiles = {f"{n} threads": {"OMP_NUM_THREADS": str(n)} for n in (1, 3)}
@@ -73,6 +72,6 @@ def test_robust_runs_every_profile_and_tells_which_one_failed(notebook_file, cap
     assert "    cell 2: 0.5, 1  x < 2\n" in shown
     assert "    cell 2: 1, 2  0 < n < 4\n" in shown  # of its two comparisons the nearer one
     assert "    cell 2: 0, 2  z >= n - 3\n" in shown
-    assert "2 of 5 comparisons have the same margin" in shown
+    assert "1 of 4 comparisons have the same margin" in shown
     assert "== 3 threads failed" in shown
     assert "the third" in shown

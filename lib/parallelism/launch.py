@@ -1,19 +1,15 @@
 """Start a function on several real processes that can talk to each other, and bring its answers back."""
 
-import os
 import pickle
 import resource
 import signal
-import socket
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing.connection import wait
-from typing import IO, Any
+from typing import Any
 
 import cloudpickle
 import torch
@@ -21,20 +17,16 @@ import torch
 from lib.core.validation import check_non_negative_int, check_positive_int
 
 from .agreement import disagreement
-from .fork_server import DUMP, STARTED, ForkServer
-from .rank import HEADER, Setting, already_launched, notes_of, run_here, write_job
+from .launched import FAREWELL_S, MAX_RANKS, Launch, LaunchedRank, launched
+from .rank import already_launched, run_here
 
 __all__ = ["run_ranks"]
 
-# Above this a slip of the keyboard is likelier than a plan: every rank is a process of this machine.
-MAX_RANKS = 64
 LONGEST_S = 1e6
 # What the first launch of a process may take beyond its timeout, to load torch.
 _LOADING_S = 60.0
 # A rank may raise because its neighbour died. Wait a moment for the news of the death.
 _GRACE_S = 0.3
-# For leaving after all is said.
-_FAREWELL_S = 5.0
 # How often the ranks' notes are read. A disagreement must be there twice.
 _GLANCE_S = 0.25
 
@@ -121,56 +113,6 @@ class _ServerGoneError(Exception):
     """The fork server ended before it had started the ranks."""
 
 
-@dataclass
-class _Rank:
-    """A rank as its caller sees it: what it has sent so far, and how it ended."""
-
-    number: int
-    connection: socket.socket
-    received: bytearray = field(default_factory=bytearray)
-    closed: bool = False
-    exitcode: int | None = None
-
-    def read(self) -> None:
-        """Take in what has arrived, and wait for nothing."""
-        self.closed = _read(self.connection, self.received) or self.closed
-
-    @property
-    def place(self) -> str:
-        """The lines of code in which it stands, as far as it was told to write them down."""
-        return bytes(self.received[: self._start]).decode(errors="replace")
-
-    @property
-    def answer(self) -> tuple[bool, float, bytes] | None:
-        """Whether its function returned, when, and what; None as long as that is not all there."""
-        if len(self.received) < self._start + HEADER.size:
-            return None
-        start = self._start + HEADER.size
-        succeeded, moment, length = HEADER.unpack_from(self.received, self._start)
-        return (
-            None
-            if len(self.received) < start + length
-            else (succeeded, moment, bytes(memoryview(self.received)[start:]))
-        )
-
-    @property
-    def _start(self) -> int:
-        """Where the answer begins: with a truth value, which no text contains."""
-        return next((place for place, byte in enumerate(self.received[: 2**16]) if byte < 2), len(self.received))
-
-
-def _read(connection: socket.socket, received: bytearray) -> bool:
-    """Append what has arrived; whether the other end is closed."""
-    try:
-        while data := connection.recv(2**20, socket.MSG_DONTWAIT):
-            received += data
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 @dataclass(frozen=True)
 class _Failure:
     rank: int
@@ -180,97 +122,16 @@ class _Failure:
     cause: BaseException | None = None
 
 
-class _Launch:
-    """The ranks of one call: their sockets, the notes that they keep, and the line to the server that has forked them."""
-
-    def __init__(self, server: ForkServer, line: socket.socket, ranks: list[_Rank], pages: list[memoryview]) -> None:
-        self.server, self.line, self.ranks, self.pages = server, line, ranks, pages
-        self.told, self.started, self.gone = bytearray(), False, False
-
-    def listen(self) -> None:
-        """What the server tells: that all are started, and who has ended how."""
-        self.gone = _read(self.line, self.told) or self.gone
-        *lines, rest = self.told.split(b"\n")
-        self.told[:] = rest
-        for line in lines:
-            if line == STARTED:
-                self.started = self.server.loaded = True
-            elif line.startswith(b"failed"):
-                raise RuntimeError(
-                    f"{len(self.ranks)} ranks cannot be started: {line.decode().removeprefix('failed ')}"
-                )
-            else:
-                number, exitcode = map(int, line.split())
-                self.ranks[number].exitcode = exitcode
-
-    def ask_where_they_stand(self) -> None:
-        with suppress(OSError):
-            self.line.send(DUMP)
-
-    def end(self, seconds: float) -> bool:
-        """Wait until the server says, by closing its end, that every rank has ended."""
-        deadline = time.monotonic() + seconds
-        while not self.gone and time.monotonic() < deadline:
-            wait([self.line], timeout=max(0.0, deadline - time.monotonic()))
-            self.listen()
-        return self.gone
-
-
-@contextmanager
-def _launched(setting: dict[str, Any], job: bytes) -> Iterator[_Launch]:
-    """Ranks that run while the block does. Whatever interrupts it, its sockets are closed, and the server ends the ranks."""
-    mine, theirs, pages = [], [], []
-    try:
-        server = ForkServer.running()
-        # The ranks meet at rank 0, not in a file, whose reader never returns from a record that was cut short.
-        meeting = socket.create_server(("127.0.0.1", 0), backlog=MAX_RANKS)
-        with meeting, _file_without_a_name() as file:
-            port = meeting.getsockname()[1]
-            surroundings = {"environment": dict(os.environ), "path": list(map(str, sys.path)), "arguments": sys.argv}
-            with suppress(FileNotFoundError):  # a folder that was deleted
-                surroundings["folder"] = os.getcwd()
-            pages += notes_of(write_job(file.fileno(), Setting(port=port, **setting, **surroundings), job))
-            for _ in range(1 + setting["world_size"]):
-                pair = socket.socketpair()
-                mine.append(pair[0])
-                theirs.append(pair[1])
-            server.fork(theirs[0], file.fileno(), meeting, theirs[1:])
-        while theirs:
-            theirs.pop().close()
-        ranks = [_Rank(number, connection) for number, connection in enumerate(mine[1:])]
-        launch = _Launch(server, mine[0], ranks, pages)
-        try:
-            yield launch
-        finally:
-            # The server reads the end of this line and ends the ranks.
-            with suppress(OSError):
-                mine[0].shutdown(socket.SHUT_WR)
-            if not launch.end(_FAREWELL_S):
-                server.dismiss()
-    except OSError as error:
-        raise RuntimeError(f"{setting['world_size']} ranks cannot be started: {error}") from error
-    finally:
-        for page in pages:
-            page.release()
-        for end in (*mine, *theirs):
-            end.close()
-
-
-def _file_without_a_name() -> IO[bytes]:
-    """Where the job and the notes lie: in memory where the system can, and gone with the last who has it open."""
-    return os.fdopen(os.memfd_create("ranks"), "r+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
-
-
 def _launch_and_collect(setting: dict[str, Any], job: bytes, timeout: float) -> list[bytes]:
-    with _launched(setting, job) as launch:
+    with launched(setting, job) as launch:
         answers = _collect(launch, timeout)
         for rank in launch.ranks:  # all have answered: they may leave
             rank.connection.close()
-        launch.end(_FAREWELL_S)
+        launch.end(FAREWELL_S)
     return answers
 
 
-def _collect(launch: _Launch, timeout: float) -> list[bytes]:
+def _collect(launch: Launch, timeout: float) -> list[bytes]:
     """Wait for every rank's answer, or for the first failure."""
     deadline = time.monotonic() + timeout + (0 if launch.server.loaded else _LOADING_S)
     waiting = {rank.number: rank for rank in launch.ranks}
@@ -312,7 +173,7 @@ def _collect(launch: _Launch, timeout: float) -> list[bytes]:
     return [answers[rank.number] for rank in launch.ranks]
 
 
-def _receive(launch: _Launch, rank: _Rank) -> bytes | _Failure | None:
+def _receive(launch: Launch, rank: LaunchedRank) -> bytes | _Failure | None:
     """The rank's answer or its failure, if it has come to one."""
     rank.read()
     answer = rank.answer
@@ -352,12 +213,12 @@ def _ending(exitcode: int | None, server_gone: bool) -> str:
     return f"left with exit code {exitcode} before it could answer"
 
 
-def _late(launch: _Launch, waiting: dict[int, _Rank], timeout: float) -> str:
+def _late(launch: Launch, waiting: dict[int, LaunchedRank], timeout: float) -> str:
     if not launch.started:
         launch.server.dismiss()
         return f"{len(launch.ranks)} ranks did not start within {timeout:g} s: the process that forks them did not answer, and was ended"
     launch.ask_where_they_stand()
-    patience = time.monotonic() + _FAREWELL_S  # ends as soon as all have written; a busy machine lets them wait
+    patience = time.monotonic() + FAREWELL_S  # ends as soon as all have written; a busy machine lets them wait
     while time.monotonic() < patience and not all(rank.place for rank in waiting.values()):
         wait([rank.connection for rank in waiting.values()], timeout=0.01)
         for rank in waiting.values():
@@ -368,13 +229,13 @@ def _late(launch: _Launch, waiting: dict[int, _Rank], timeout: float) -> str:
     )
 
 
-def _stack(rank: _Rank) -> str:
+def _stack(rank: LaunchedRank) -> str:
     """The rank's own lines of code, innermost first."""
     inner = list(takewhile(lambda line: "in run_rank" not in line, rank.place.splitlines()[1:]))[:6]
     return f"\nrank {rank.number} stood in:\n" + "\n".join(inner) if inner else ""
 
 
-def _with_disagreement(message: str, launch: _Launch) -> str:
+def _with_disagreement(message: str, launch: Launch) -> str:
     different = disagreement(launch.pages)
     return f"{message}\n{different}" if different else message
 

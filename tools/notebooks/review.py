@@ -15,6 +15,9 @@ from tools.notebooks.pictures import allowed_share
 from tools.notebooks.tolerance import tolerance
 
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+_MINUS_NOTHING = re.compile(r"(?<![\w.])[-−]0(?:\.0*)?(?!\.?\d|,\d|e)")
+_RESIDUE = re.compile(r"(?<![\w.])\d(?:\.\d+)?e-\d+")
+_LARGEST_RESIDUE = 1e-5  # what is left of float32 sums that are equal on paper stays below it
 _UNCHECKED = {"nbval-skip", "raises-exception", "nbval-raises-exception"}
 _COMMENT_MARKER = re.compile(r"^\s*#+\s*(NBVAL_\w+|PYTEST_VALIDATE_\w+)", re.MULTILINE)
 
@@ -68,6 +71,7 @@ def _findings(cell: nbformat.NotebookNode) -> list[str]:
     text = "\n".join(_texts(cell))
     if _ADDRESS.search(text):
         found.append(f"shows a memory address: {_ADDRESS.search(text)[0]}")
+    found += _rounding(text, cell)
     for place in (str(ROOT), sys.prefix, str(Path.home())):
         if len(place) > 1 and re.search(rf"{re.escape(place)}\b", text):
             found.append(f"shows a path of this machine: {place}")
@@ -76,6 +80,27 @@ def _findings(cell: nbformat.NotebookNode) -> list[str]:
     if "figure" in cell.metadata.get("mystnb", {}) and cell.execution_count is not None and not shows_image:
         found.append("is declared a figure and shows none")
     return found
+
+
+def _rounding(text: str, cell: nbformat.NotebookNode) -> list[str]:
+    """Numbers that rounding alone has made, which another processor makes otherwise."""
+    if _MINUS_NOTHING.search(text):
+        return [
+            f"shows {_MINUS_NOTHING.search(text)[0]}, whose sign is that of a rounding error; round first, then add 0.0"
+        ]
+    if cell.metadata.get("book", {}).get("tolerance") is not None:
+        return []
+    residues = [written for written in _RESIDUE.findall(text) if _is_residue(written)]
+    return (
+        [f"shows {residues[0]}, as small as a rounding error; print a bound, or declare a tolerance"]
+        if residues
+        else []
+    )
+
+
+def _is_residue(written: str) -> bool:
+    """Small, and no bound: those are powers of ten."""
+    return float(written) < _LARGEST_RESIDUE and float(written.partition("e")[0]) != 1
 
 
 def _texts(cell: nbformat.NotebookNode) -> list[str]:

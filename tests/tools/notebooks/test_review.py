@@ -87,6 +87,9 @@ def lost_figure(chapter):
         (prints("<object at 0x7f7608439fd0>"), "code cell 2: shows a memory address: at 0x7f7608439fd0"),
         (prints(f"{sys.prefix}/lib"), "code cell 2: shows a path of this machine"),
         (prints(f"saved to {ROOT}/model.pt"), "code cell 2: shows a path of this machine"),
+        (prints("largest difference 5e-06"), "code cell 2: shows 5e-06, as small as a rounding error"),
+        (prints("2.0e-15 and 1e-4"), "code cell 2: shows 2.0e-15, as small as a rounding error"),
+        (prints("slope  -0.00, 1.5"), "code cell 2: shows -0.00, whose sign is that of a rounding error"),
         (
             declares(tolerance={"absolute": 1, "concludes": 2, "reason": "trained"}),
             "code cell 2: book.tolerance: absolute 1 is wider",
@@ -125,6 +128,11 @@ def test_a_deviation_is_found(tmp_path, chapter, change, finding):
         evidence("assert True  # " + "x" * 80, "hide-input"),  # plumbing is folded
         source(2, "\n\n".join(["x = 1"] * 247 + ["y = 1"])),  # blank lines do not count
         source(5, "assert True"),  # a solution
+        prints("below 1e-12: True, rate 3e-4, -0.01, x-0, conv-0.weight"),
+        lambda chapter: (
+            prints("5e-06")(chapter),
+            declares(tolerance={"absolute": 1e-6, "concludes": 1, "reason": "a reason"})(chapter),
+        ),
     ],
 )
 def test_what_is_folded_or_small_is_no_deviation(tmp_path, chapter, change):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tools.notebooks.margins import _Recorder
 from tools.notebooks.robust import PROFILES, Margin, margins, report, robust
 
 
@@ -51,6 +52,28 @@ def test_of_a_repeated_comparison_the_least_safe_one_counts():
 def test_a_profile_that_stopped_early_is_reported_as_far_as_it_came():
     runs = {"here": [told(0, "1"), told(1, "2")], "there": [told(0, "1")]}
     assert next(report("chapter", runs)) == "chapter: 2 cells, 2 show the same under every profile"
+
+
+class WithGraph:
+    """As a tensor that needs a gradient: PyTorch warns, on the cell's stderr, when a number is taken from it."""
+
+    def __lt__(self, other):
+        return True
+
+    def __rsub__(self, other):
+        return self
+
+    def __float__(self):
+        raise AssertionError("taken with its graph")
+
+    def detach(self):
+        return 2.0
+
+
+def test_a_margin_is_taken_without_the_graph_of_its_tensors():
+    recorder = _Recorder()
+    assert recorder.compared("loss < 3", ("Lt",), WithGraph, lambda: 3.0)
+    assert recorder.seen == [{"text": "loss < 3", "margin": 2.0}]
 
 
 def test_there_are_five_profiles_and_no_two_are_the_same():

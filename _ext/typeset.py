@@ -13,6 +13,7 @@ import re
 from functools import cache
 from pathlib import Path
 
+from docutils import nodes
 from py_mini_racer import MiniRacer
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -62,9 +63,12 @@ PAGE = r"""
 # What Sphinx writes for a formula: an equation's number, then \(…\), \[…\] or a bare environment.
 FORMULA = re.compile(
     r'(?P<open><(?P<tag>span|div) class="(?:\w+ )?math[ "][^>]*>)\s*(?P<number>(?:<span class="eqno">.*?</span>)?)'
-    r"(?P<tex>[^<]*)</(?P=tag)>",
+    r"(?P<tex>[^<]*)</(?P=tag)>(?P<stop>[.,;:?!)\]’”]*)",
     re.DOTALL,
 )
+
+PRODUCT = re.compile(r"(?<=[\w)]) × (?=[\w(−])")
+KEPT = (nodes.literal, nodes.FixedTextElement, nodes.math, nodes.raw)
 
 
 @cache
@@ -100,6 +104,14 @@ def _bare(tex: str) -> str:
     return next(inside for inside in fenced.groups() if inside is not None) if fenced else tex
 
 
+def bind_products(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Let no line end inside "3 × 3"."""
+    for text in list(doctree.findall(nodes.Text)):
+        bound = PRODUCT.sub("\u00a0×\u00a0", text)
+        if bound != text and not isinstance(text.parent, KEPT):
+            text.parent.replace(text, nodes.Text(bound))
+
+
 def typeset_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Put finished formulas in the place of their TeX, and their style in front of them."""
     context["script_files"] = [file for file in context.get("script_files", ()) if not _is_mathjax(file)]
@@ -114,10 +126,15 @@ def typeset_page(app: Sphinx, pagename: str, templatename: str, context: dict, d
             )
     shown = iter(results)
     fonts = context["pathto"](f"_static/mathjax/{FONTS}", 1)
-    body = FORMULA.sub(
-        lambda one: f"{one['open']}{one['number']}{next(shown)[0] or one['tex']}</{one['tag']}>", context["body"]
-    )
+    body = FORMULA.sub(lambda one: _written(one, next(shown)[0] or one["tex"]), context["body"])
     context["body"] = f"<style>{style.replace('FONTS', fonts)}</style>\n{body}"
+
+
+def _written(one: re.Match, shown: str) -> str:
+    """The formula's element with what it shows. A line does not break between a formula and the mark that follows it."""
+    element = f"{one['open']}{one['number']}{shown}</{one['tag']}>"
+    binds = one["tag"] == "span" and one["stop"]
+    return f'<span class="unbroken">{element}{one["stop"]}</span>' if binds else element + one["stop"]
 
 
 def _is_mathjax(script) -> bool:
@@ -135,5 +152,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect(
         "html-page-context", typeset_page, priority=900
     )  # after Sphinx's own MathJax has put itself on the page
+    app.connect("doctree-resolved", bind_products)
     app.connect("build-finished", copy_fonts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

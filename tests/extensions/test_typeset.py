@@ -32,6 +32,23 @@ def test_the_number_of_an_equation_stays(book):
     assert re.search(r'<span class="eqno">\(1\).*?</span><mjx-container', tiny.build().html("page"), re.DOTALL)
 
 
+def test_a_line_does_not_break_between_a_formula_and_its_full_stop(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("page.md", "# Page\n\nFirst $a$, then ($b$).\n\n$$ c $$\n\n$d$ is last.\n")
+    page = tiny.build().html("page")
+    bound = re.findall(r'<span class="unbroken"><span class="math[^>]*>.*?</mjx-container></span>([^<]*)</span>', page)
+    assert bound == [",", ")."]
+
+
+def test_a_line_does_not_break_inside_a_product(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("page.md", "# Page\n\nA 3 × 3 kernel, *2 × 2*, `4 × 4`, × alone.\n")
+    page = tiny.build().html("page")
+    assert "A 3\u00a0×\u00a03 kernel, <em>2\u00a0×\u00a02</em>" in page.replace("&#160;", "\u00a0")
+    assert "4\u00a0×" not in page.replace("&#160;", "\u00a0")
+    assert ", × alone" in page
+
+
 def test_a_formula_that_cannot_be_read_is_a_warning(book):
     tiny = book("typeset", "sphinx.ext.mathjax")
     tiny.write("page.md", "# Page\n\nWrong: $\\nosuch{x}$, right: $y$.\n")

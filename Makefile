@@ -81,10 +81,12 @@ robust: $(READY)  ## run chapters under several numerics profiles, which stand i
 new: $(READY)  ## a chapter to start from: make new CHAPTER=chapters/code/x.ipynb TRACK="convolution"
 	@$(BIN)/python -m tools.chapter.new "$(CHAPTER)" "$(TRACK)" $(if $(BEGIN_TRACK),--begin-track)
 
-# Whether exercises and quiz are sound, the build says; whether each check fails on its starter, `verify`.
+# Whether each exercise's check fails on its starter, `verify` says. A page outside the six parts has no form: pytest's status 5.
 chapter: $(READY)  ## check one chapter in all respects: make chapter NOTEBOOK=chapters/…
 	@test -f "$(NOTEBOOK)" || { echo "Name a chapter that exists: make chapter NOTEBOOK=chapters/…"; exit 1; }
 	@echo "== Form and numbers" && $(BIN)/python -m tools.notebooks check "$(NOTEBOOK)"
+	@$(BIN)/ruff check --quiet "$(NOTEBOOK)"
+	@$(BIN)/python -m pytest -q --tb=line tests/tools/chapter/test_book_form.py -k "$(NOTEBOOK:.ipynb=)" || [ $$? = 5 ]
 	@echo "== Outputs and exercises" && $(BIN)/python -m tools.notebooks verify "$(NOTEBOOK)"
 	@echo "== The book" && $(BIN)/python -m tools.stage book $(BIN)/python -m tools.book
 	@echo "== The page" && CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest -q tests/site/test_pages.py -k "$(NOTEBOOK:.ipynb=.html)"

@@ -54,10 +54,11 @@ class Formula:
     @property
     def missing(self) -> list[str]:
         """The corners that are not there, in words."""
+        named = ", ".join(f"{place.path} in {place.name}" for place in (*self.functions, *self.tests))
         corners = {
-            "no chapter shows it": self.chapter,
-            "no docstring in lib names it": self.functions,
-            "no test is marked with it": self.tests,
+            f"no chapter labels an equation `$$ … $$ ({self.label})`; named by {named}": self.chapter,
+            f"no docstring in lib has the line `Equation: {self.label}`": self.functions,
+            f'no test is marked `@pytest.mark.equation("{self.label}")`': self.tests,
         }
         return [words for words, found in corners.items() if not found]
 

@@ -7,6 +7,7 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tools import set_up
@@ -38,6 +39,33 @@ def pins(name):
 def test_lib_is_not_ignored():
     # A stock Python .gitignore swallows a folder of this name.
     assert len(files("lib/*.py")) > 10
+
+
+PACKAGES = sorted(path.parent.name for path in (ROOT / "lib").glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_of_lib_stands_in_every_place(package):
+    # Its floor is asked for by lint-imports: the contract of the floors is exhaustive.
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [cannot_draw] = [
+        contract["source_modules"] for contract in contracts if contract["name"] == "Only lib.figures draws"
+    ]
+    api = ROOT / "reference" / "api"
+    page, table, toc = (
+        path.read_text() if path.is_file() else ""
+        for path in (api / f"{package}.md", api / "index.md", ROOT / "_toc.yml")
+    )
+    places = {
+        "source_modules of `Only lib.figures draws` in pyproject.toml": package == "figures"
+        or f"lib.{package}" in cannot_draw,
+        f"reference/api/{package}.md, with the directive api-package": f"{{api-package}} lib.{package}\n" in page,
+        "_toc.yml": f"- file: reference/api/{package}\n" in toc,
+        "the table of reference/api/index.md": f"]({package}.md)" in table,
+        f"tests/{package}": any((ROOT / "tests" / package).glob("test_*.py")),
+    }
+    missing = [place for place, there in places.items() if not there]
+    assert not missing, f"lib.{package} is missing in {'; '.join(missing)}"
 
 
 def test_without_git_the_same_files_are_found(monkeypatch):

@@ -478,10 +478,10 @@ class Padded(nn.Module):
     def __init__(self):
         super().__init__()
         with fixed_seed(0):
-            self.body, self.head = nn.Linear(8, 8), nn.Linear(8, 3)
+            self.body, self.bend, self.head = nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)
 
     def forward(self, tokens, real, scale):
-        hidden = torch.tanh(self.body(tokens)) * real[:, :, None]
+        hidden = self.bend(self.body(tokens)) * real[:, :, None]
         return self.head(hidden.sum(1) / real.sum(1, keepdim=True)) * scale[:, None]
 
 
@@ -491,6 +491,7 @@ WITH_ARGUMENTS = {
     "smoothgrad": lambda *a, **k: smoothgrad(*a, **k, generator=seeded(0), samples=6, chunk_size=5),
     "integrated_gradients": partial(integrated_gradients, steps=7, chunk_size=5),
     "occlusion": partial(occlusion, window=(1, 8), chunk_size=3),
+    "guided_backprop": guided_backprop,
     "completeness_gap": lambda m, x, t, **k: completeness_gap(m, x, t, x, **k, chunk_size=3),
     "deletion_curve": lambda m, x, t, **k: deletion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
     "insertion_curve": lambda m, x, t, **k: insertion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
@@ -620,7 +621,10 @@ def test_the_family_knows_every_method():
     judged = {"deletion_curve", "insertion_curve", "FaithfulnessCurve", "completeness_gap"}
     judged |= {"cascading_randomization", "rank_correlation"}
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
-    assert {name.split(",")[0].split()[0] for name in FAMILY} == set(lib.explanations.__all__) - judged - coarse
+    methods = set(lib.explanations.__all__) - judged - coarse
+    assert {name.split(",")[0].split()[0] for name in FAMILY} == methods, "a method has one line or more in FAMILY"
+    # What needs a layer with maps does not explain tokens.
+    assert set(WITH_ARGUMENTS) - judged == methods - {"grad_cam"}, "a method of any input stands in WITH_ARGUMENTS"
 
 
 def test_a_thread_that_looks_inside_a_model_may_explain_it_while_another_does():

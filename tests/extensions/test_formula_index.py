@@ -42,14 +42,24 @@ def test_the_three_corners_are_found(three):
     assert formula.missing == []
 
 
+NO_CHAPTER = (
+    "no chapter labels an equation `$$ … $$ (eq-affine)`; "
+    "named by lib/dense.py in linear, tests/test_dense.py in test_linear"
+)
+NO_TEST = 'no test is marked `@pytest.mark.equation("eq-affine")`'
+
+
 @pytest.mark.parametrize(
     ("replaced", "missing"),
     [
-        ({"page": PAGE.replace("(eq-affine)", "(eq-other)")}, "no chapter shows it"),
-        ({"page": "# Chapter\n\n```markdown\n$$\ny\n$$ (eq-affine)\n```\n"}, "no chapter shows it"),
-        ({"function": FUNCTION.replace("Equation:", "See")}, "no docstring in lib names it"),
-        ({"test": TEST.replace("@pytest.mark.equation", "@pytest.mark.other")}, "no test is marked with it"),
-        ({"test": '"""Marked eq-affine in words only."""\n'}, "no test is marked with it"),
+        ({"page": PAGE.replace("(eq-affine)", "(eq-other)")}, NO_CHAPTER),
+        ({"page": "# Chapter\n\n```markdown\n$$\ny\n$$ (eq-affine)\n```\n"}, NO_CHAPTER),
+        (
+            {"function": FUNCTION.replace("Equation:", "See")},
+            "no docstring in lib has the line `Equation: eq-affine`",
+        ),
+        ({"test": TEST.replace("@pytest.mark.equation", "@pytest.mark.other")}, NO_TEST),
+        ({"test": '"""Marked eq-affine in words only."""\n'}, NO_TEST),
     ],
 )
 def test_a_missing_corner_is_named(three, replaced, missing):
@@ -105,4 +115,4 @@ def test_the_page_shows_equation_function_and_test(three):
 def test_a_missing_corner_is_a_warning(three):
     made = three(test="")
     made.write("formulas.md", "# Formulas\n\n```{formula-index}\n```\n")
-    assert "eq-affine: no test is marked with it" in made.build().warnings
+    assert f"eq-affine: {NO_TEST}" in made.build().warnings

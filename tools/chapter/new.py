@@ -8,11 +8,13 @@ import re
 import sys
 from pathlib import Path
 
-from tools.chapter.model import PARTS, is_chapter, read_book
+from tools.chapter.model import PARTS, Chapter, is_chapter, read_book
 from tools.notebooks import NotebookError, execute, import_text, write
 from tools.notebooks.files import ROOT, replace_text
 
 SKELETON = Path(__file__).with_name("skeleton.md")
+ON_CARD = "What the chapter shows."  # until somebody says it
+_TELLING = 24  # characters; a shorter line may stand in any chapter
 _QUESTION = """\
 `````{{admonition}} Question {number}
 :class: quiz
@@ -29,12 +31,26 @@ _QUESTION = """\
 """
 
 
+def left_over(chapter: Chapter) -> list[str]:
+    """The lines of the skeleton's text that still stand in a chapter."""
+    skeleton = Chapter.from_markdown("skeleton", SKELETON.read_text(encoding="utf-8").replace("QUIZ", _question(1)))
+    given = {line for line in _lines(skeleton) if len(line) >= _TELLING and not re.search("TITLE|SLUG", line)}
+    return sorted({*_lines(chapter)} & given)
+
+
+def _lines(chapter: Chapter) -> list[str]:
+    lines = [line.strip() for cell in chapter.markdown for line in cell.source.splitlines()]
+    return [line for line in lines if not line.startswith(("#", "`"))]  # headings and fences are alike in all chapters
+
+
 def create(path: Path, track: str, *, begin_track: bool = False, root: Path = ROOT) -> list[str]:
     """Write the chapter and register it; returns what is left to do. Raises NotebookError when it does not belong there."""
     docname = _docname(path, root)
     known = sorted(
         {page.book["track"] for page in read_book(root) if is_chapter(page.docname) and page.book.get("track")}
     )
+    if not track:
+        raise NotebookError(f'name its track, as in TRACK="{known[0]}"; known are {", ".join(known)}')
     if track not in known and not begin_track:
         raise NotebookError(
             f"no chapter is on the track {track!r}; known are {', '.join(known)}. To begin it: BEGIN_TRACK=yes"
@@ -43,7 +59,7 @@ def create(path: Path, track: str, *, begin_track: bool = False, root: Path = RO
     entries = _with_entry(toc.read_text(encoding="utf-8"), docname)
     slug, title = path.stem.replace("_", "-"), path.stem.replace("_", " ").capitalize()
     text = SKELETON.read_text(encoding="utf-8").replace("TRACK", track).replace("TITLE", title).replace("SLUG", slug)
-    questions = [_QUESTION.format(number=number, objective=(number - 1) % 3 + 1) for number in range(1, 5)]
+    questions = [_question(number) for number in range(1, 5)]
     write(path, import_text(text.replace("QUIZ", "\n".join(questions))))
     [run] = execute([path])
     if run.failure:
@@ -57,6 +73,10 @@ def create(path: Path, track: str, *, begin_track: bool = False, root: Path = RO
         *_owed(docname, root),
         f"check it: make chapter NOTEBOOK={path.relative_to(root)}",
     ]
+
+
+def _question(number: int) -> str:
+    return _QUESTION.format(number=number, objective=(number - 1) % 3 + 1)
 
 
 def _docname(path: Path, root: Path) -> str:
@@ -90,7 +110,7 @@ def _with_entry(toc: str, docname: str) -> str:
 
 def _with_card(index: str, docname: str, title: str) -> str:
     """The part's index page with a card, last in its grid, or in a grid of its own where there is none."""
-    card = f":::{{grid-item-card}} {title}\n:link: /{docname}\n:link-type: doc\n\nWhat the chapter shows.\n:::\n"
+    card = f":::{{grid-item-card}} {title}\n:link: /{docname}\n:link-type: doc\n\n{ON_CARD}\n:::\n"
     grid, closing = "::::{grid} 1\n:gutter: 3\n", "\n::::\n"
     if grid not in index:
         return f"{index.rstrip()}\n\n{grid}\n{card}{closing[1:]}"

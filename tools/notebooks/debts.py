@@ -18,6 +18,8 @@ from tools.notebooks.files import ROOT, replace_text
 DEBTS = Path(__file__).with_name("debts.yml")
 ALLOWED = {"assertions": 0, "visible lines": 250, "wide lines": 0, "height": 20_000}
 WIDEST = 76  # characters
+OPEN = ("teaching", "starter", "check")
+_SHOWN = 3  # places that one finding names
 _REMEDY = {
     "assertions": "assertions in visible cells; they belong into a cell tagged evidence",
     "visible lines": "lines of visible code, exercises aside; fold what is plumbing, shorten what teaches",
@@ -30,12 +32,23 @@ def measure(notebook: nbformat.NotebookNode) -> dict[str, int]:
     """How many assertions, lines and wide lines the chapter's open cells have."""
     cells = [(kind(cell.metadata.get("tags", [])), cell.source) for cell in notebook.cells if cell.cell_type == "code"]
     teaching = [source for what, source in cells if what == "teaching"]
-    opened = teaching + [source for what, source in cells if what in ("starter", "check")]
     return {
-        "assertions": sum(len(assertions(source)) for source in teaching),
         "visible lines": sum(bool(line.strip()) for source in teaching for line in source.splitlines()),
-        "wide lines": sum(len(line) > WIDEST for source in opened for line in source.splitlines()),
+        **{rule: len(found) for rule, found in places(notebook).items()},
     }
+
+
+def places(notebook: nbformat.NotebookNode) -> dict[str, list[str]]:
+    """Where the assertions and the wide lines of the open cells stand."""
+    found: dict[str, list[str]] = {"assertions": [], "wide lines": []}
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell_number, cell in enumerate(code, start=1):
+        what, lines = kind(cell.metadata.get("tags", [])), cell.source.splitlines()
+        asserted = [node.lineno for node in assertions(cell.source)] if what == "teaching" else []
+        wide = [number for number, line in enumerate(lines, start=1) if len(line) > WIDEST]
+        for rule, numbers in (("assertions", asserted), ("wide lines", wide if what in OPEN else [])):
+            found[rule] += [f"code cell {cell_number}, line {number}" for number in numbers]
+    return found
 
 
 def assertions(source: str, *, outside_evidence: bool = False) -> list[ast.AST]:
@@ -61,14 +74,21 @@ def read_debts(text: str | None = None) -> dict[str, dict[str, int]]:
     return yaml.safe_load(DEBTS.read_text(encoding="utf-8") if text is None else text) or {}
 
 
-def findings(chapter: str, measured: dict[str, int], debts: dict[str, dict[str, int]]) -> list[str]:
-    """One line for each rule that the chapter breaks more often than it is known to."""
+def findings(
+    chapter: str,
+    measured: dict[str, int],
+    debts: dict[str, dict[str, int]],
+    places: dict[str, list[str]] | None = None,
+) -> list[str]:
+    """One line for each rule that the chapter breaks more often than it is known to, with the first places."""
     found = []
     for rule, count in measured.items():
         listed = debts.get(chapter, {}).get(rule)
         if count > (ALLOWED[rule] if listed is None else listed):
             known = f"at most {ALLOWED[rule]:,}" if listed is None else f"{listed:,} so far, and it may only shrink"
-            found.append(f"{count:,} {_REMEDY[rule]} ({known})")
+            where = (places or {}).get(rule, [])
+            named = "; ".join(where[:_SHOWN]) + ("; …" if len(where) > _SHOWN else "")
+            found.append(f"{count:,} {_REMEDY[rule]} ({known})" + (f": {named}" if named else ""))
     return found
 
 

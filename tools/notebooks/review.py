@@ -42,7 +42,8 @@ def deviations(path: Path) -> list[str]:
         found.append("code cell 1: may only import and call use_book_style()")
     elif code and kind(code[0].metadata.get("tags", [])) != "plumbing":
         found.append("code cell 1: imports are folded; tag it `hide-input`")
-    known = debts.findings(debts.name_of(path), debts.measure(notebook), debts.read_debts())
+    counted, listed = debts.measure(notebook), debts.read_debts()
+    known = debts.findings(debts.name_of(path), counted, listed, debts.places(notebook))
     return found + known + loose_numbers(notebook)
 
 

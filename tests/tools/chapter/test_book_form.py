@@ -1,10 +1,11 @@
-"""Each chapter of the book has sound exercises and a sound quiz, neither too few nor too many."""
+"""Each chapter of the book has sound exercises and a sound quiz, neither too few nor too many, and nothing of the skeleton."""
 
 import pytest
 from tiny_book import REPOSITORY
 
 from tools.chapter import exercises, quiz
 from tools.chapter.model import is_chapter, read_book
+from tools.chapter.new import ON_CARD, left_over
 
 CHAPTERS = [page for page in read_book(REPOSITORY) if is_chapter(page.docname) and "kernelspec" in page.metadata]
 
@@ -14,7 +15,18 @@ def test_chapters_are_found():
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.docname)
+def test_the_skeleton_has_been_written_over(chapter):
+    left = left_over(chapter)
+    index = REPOSITORY / f"{chapter.docname.rpartition('/')[0]}/index.md"
+    card = index.read_text(encoding="utf-8").partition(f":link: /{chapter.docname}\n")[2].partition(":::")[0]
+    if ON_CARD in card:
+        left.append(f"{ON_CARD} (on its card in {index.relative_to(REPOSITORY)})")
+    assert not left, f"{chapter.docname} still has lines of the skeleton:\n" + "\n".join(left)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.docname)
 def test_exercises_and_quiz_are_sound(chapter):
     assert [*exercises.problems(chapter), *quiz.problems(chapter)] == []
-    assert 3 <= len(exercises.exercises(chapter)) <= 6
-    assert 4 <= len(quiz.questions(chapter)) <= 6
+    counted = len(exercises.exercises(chapter)), len(quiz.questions(chapter))
+    assert 3 <= counted[0] <= 6, f"{chapter.docname} has {counted[0]} exercises; a chapter has three to six"
+    assert 4 <= counted[1] <= 6, f"{chapter.docname} has {counted[1]} questions; a chapter has four to six"

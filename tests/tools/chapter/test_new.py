@@ -9,9 +9,13 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 
 from tools.chapter import exercises, quiz
 from tools.chapter.model import Chapter
-from tools.chapter.new import create, main
+from tools.chapter.new import create, left_over, main
 from tools.notebooks import NotebookError, deviations, write
 from tools.notebooks.files import ROOT
+
+ALIKE = (
+    "# X\n\n## What you will be able to do\n\n1. Add.\n\n`````{admonition} Question 1\n:class: quiz\n\nAdd?\n`````\n"
+)
 
 
 @pytest.fixture
@@ -40,6 +44,10 @@ def test_it_is_sound_and_stands_in_the_book(book, part):
     chapter = Chapter.read(path, book)
     assert [*exercises.problems(chapter), *quiz.problems(chapter)] == []
     assert (chapter.title, chapter.book["track"]) == ("Mean values", "convolution")
+    left = left_over(chapter)
+    assert "1. Compute the thing by hand." in left
+    assert "**Right.** Its derivative is zero there." in left
+    assert left_over(Chapter.from_markdown("x", ALIKE)) == []
     after = (book / "_toc.yml").read_text()
     listed = files(yaml.safe_load(after))
     assert f"chapters/{part}/mean_values" in listed
@@ -64,7 +72,7 @@ def test_what_remains_names_the_passages_that_it_owes(book):
         ),
         ("chapters/x.ipynb", "convolution", "a chapter lives in one of"),
         ("chapters/code/x.ipynb", "convolutoin", "no chapter is on the track 'convolutoin'; known are convolution"),
-        ("chapters/code/x.ipynb", "", "no chapter is on the track ''"),
+        ("chapters/code/x.ipynb", "", 'name its track, as in TRACK="convolution"; known are convolution'),
         ("chapters/code/4_x.ipynb", "convolution", "is named in plain words"),
         ("chapters/code/x.md", "convolution", "is named in plain words"),
         ("chapters/code/there.ipynb", "convolution", "exists already; make edit CHAPTER=chapters/code/there.ipynb"),

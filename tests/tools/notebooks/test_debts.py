@@ -52,6 +52,12 @@ def test_open_cells_are_measured_and_folded_ones_are_not():
     assert debts.measure(new_notebook(cells=cells)) == {"assertions": 2, "visible lines": 3, "wide lines": 2}
 
 
+def test_of_many_places_the_first_three_are_named():
+    notebook = new_notebook(cells=[new_code_cell(f"{WIDE}\n{WIDE}"), new_code_cell(f"x = 1\n{WIDE}\n{WIDE}")])
+    [told] = debts.findings("a", {"wide lines": 4}, {}, debts.places(notebook))
+    assert told.endswith(": code cell 1, line 1; code cell 1, line 2; code cell 2, line 2; …")
+
+
 @pytest.mark.parametrize(("count", "found"), [(4, []), (5, []), (6, ["6 assertions"])])
 def test_a_chapter_may_not_owe_more_than_is_listed(count, found):
     told = debts.findings("a", {"assertions": count}, {"a": {"assertions": 5}})

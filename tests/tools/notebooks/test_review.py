@@ -108,8 +108,14 @@ def lost_figure(chapter):
             evidence("with evidence():\n    1\nassert_close(1, 1)", "evidence", "hide-cell"),
             "code cell 2: evidence asserts",
         ),
-        (source(2, "assert True"), "1 assertions in visible cells"),
-        (source(2, "x = 1  # " + "x" * 68), "1 visible lines of code wider than 76 characters"),
+        (
+            source(2, "x = 1\nassert True"),
+            "1 assertions in visible cells; they belong into a cell tagged evidence (at most 0): code cell 2, line 2",
+        ),
+        (
+            source(2, "y = 2\nx = 1  # " + "x" * 68),
+            "1 visible lines of code wider than 76 characters (at most 0): code cell 2, line 2",
+        ),
         (source(2, "\n\n".join(["x = 1"] * 248 + ["y = 1"])), "251 lines of visible code"),
         (lost_figure, "code cell 3: is declared a figure and shows none"),
     ],

@@ -7,6 +7,14 @@ READY   := $(VENV)/.ready
 BIN     := $(VENV)/bin
 BOOK    := _build/html/.built
 
+# A chapter that is begun or edited is CHAPTER, one that is run or checked NOTEBOOK; whoever says the one for the other is understood.
+ifndef CHAPTER
+CHAPTER := $(NOTEBOOK)
+endif
+ifndef NOTEBOOK
+NOTEBOOK := $(CHAPTER)
+endif
+
 # What a page may depend on. The library's docstrings are part of the book.
 SOURCES := $(shell find chapters lib reference tests tools/chapter _ext _extra _static _templates benchmarks/results.json -type f ! -path '*/__pycache__/*' ! -path '*/.*' 2>/dev/null) \
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
@@ -79,6 +87,7 @@ robust: $(READY)  ## run chapters under several numerics profiles, which stand i
 	@$(BIN)/python -m tools.notebooks robust $(NOTEBOOK)
 
 new: $(READY)  ## a chapter to start from: make new CHAPTER=chapters/code/x.ipynb TRACK="convolution"
+	@test -n "$(CHAPTER)" || { echo "Name the chapter: make new CHAPTER=chapters/… TRACK=…"; exit 1; }
 	@$(BIN)/python -m tools.chapter.new "$(CHAPTER)" "$(TRACK)" $(if $(BEGIN_TRACK),--begin-track)
 
 # Whether each exercise's check fails on its starter, `verify` says. A page outside the six parts has no form: pytest's status 5.
@@ -92,6 +101,7 @@ chapter: $(READY)  ## check one chapter in all respects: make chapter NOTEBOOK=c
 	@echo "== The page" && CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest -q tests/site/test_pages.py -k "$(NOTEBOOK:.ipynb=.html)"
 
 edit: $(READY)  ## edit a chapter as text: make edit CHAPTER=chapters/…
+	@test -n "$(CHAPTER)" || { echo "Name the chapter: make edit CHAPTER=chapters/…"; exit 1; }
 	@$(BIN)/python -m tools.notebooks edit $(CHAPTER)
 
 bench: $(READY)  ## measure lib beside native kernels, as ratios

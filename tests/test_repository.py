@@ -41,6 +41,20 @@ def test_lib_is_not_ignored():
     assert len(files("lib/*.py")) > 10
 
 
+def made(*arguments):
+    """What `make` would do, without its set-up and without doing it."""
+    call = ["make", "-C", ROOT, "-n", "-o", ".venv/.ready", *arguments]
+    return subprocess.run(call, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("target", ["execute", "checkpoints", "robust", "chapter", "edit", "new"])
+def test_a_chapter_may_be_named_either_way(target):
+    # Misread, `make execute CHAPTER=…` would run them all.
+    named = made(target, "CHAPTER=chapters/code/x.ipynb")
+    assert "chapters/code/x.ipynb" in named
+    assert named == made(target, "NOTEBOOK=chapters/code/x.ipynb")
+
+
 PACKAGES = sorted(path.parent.name for path in (ROOT / "lib").glob("*/__init__.py"))
 
 

@@ -27,7 +27,7 @@ def command(paths: list[Path], workers: int, *options: str, environment: Mapping
 
     `environment` is set in the kernels beside, or in place of, what every kernel of the book has.
     """
-    beside = ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else ["-n", "0"]  # alone it needs no other process
+    beside = ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else ["-n", "0"]  # alone: no other process
     pytest = [sys.executable, "-m", "pytest", *beside, "-p", "tools.notebooks.plugin"]
     kernels = [f"--in-kernels={name}={value}" for name, value in (environment or {}).items()]
     return [sys.executable, "-m", "tools.offline", *pytest, *NBVAL, *kernels, *options, *map(str, paths)]

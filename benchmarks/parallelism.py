@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lib.architectures import digit_cnn
 from lib.core.sampling import seeded
 from lib.parallelism import ring_all_reduce, ring_all_reduce_cost, run_ranks
-from lib.parallelism.data_parallel import BucketedDataParallel
+from lib.parallelism.bucketed_data_parallel import BucketedDataParallel
 
 from .harness import Row, Table, from_times
 

@@ -1,8 +1,9 @@
 """Several processes working on one model."""
 
+from .bucketed_data_parallel import BucketedDataParallel
 from .collectives import Traffic, broadcast, ring_all_gather, ring_all_reduce, ring_all_reduce_cost, ring_reduce_scatter
 from .conjugate_pairs import copy_to_ranks, gather_from_ranks, reduce_from_ranks, split_to_ranks
-from .data_parallel import BucketedDataParallel, average_gradients, weigh_by_examples
+from .data_parallel import average_gradients, weigh_by_examples
 from .deferred import Draws, deferred
 from .launch import run_ranks
 from .memory import HeldBytes, MemoryTimeline, held_bytes, saved_activations, state_bytes

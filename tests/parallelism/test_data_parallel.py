@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 from lib.architectures import Linear
 from lib.core import fixed_seed, seeded
 from lib.parallelism import ColumnParallelLinear, run_ranks
-from lib.parallelism.data_parallel import BucketedDataParallel, average_gradients, weigh_by_examples
+from lib.parallelism.bucketed_data_parallel import BucketedDataParallel
+from lib.parallelism.data_parallel import average_gradients, weigh_by_examples
 
 BATCH, STEPS = 24, 5
 FORMS = ("plain", "bucketed", "one bucket", "torch")

@@ -43,6 +43,7 @@ def canonicalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     seen: set[str] = set()
     position = 0
     for cell in notebook.cells:
+        cell.source = cell.source.rstrip("\n")  # the text form cannot tell such an end
         cell.id = _cell_id(cell, seen)
         cell.metadata = nbformat.from_dict(_clean(cell.metadata, _LEFT_BY_RUNS))
         if cell.pop("attachments", None):

@@ -74,6 +74,11 @@ def test_an_edit_leaves_the_other_ids_alone():
     assert changed == [False, True, False]
 
 
+def test_lines_without_anything_at_the_end_of_a_cell_are_dropped():
+    bare, ended = (canonicalise(new_notebook(cells=[new_code_cell(source)])) for source in ("1 + 1", "1 + 1\n\n"))
+    assert serialise(bare) == serialise(ended)
+
+
 def test_equal_cells_get_different_ids():
     cells = canonicalise(new_notebook(cells=[new_code_cell("x") for _ in range(3)])).cells
     assert len({cell.id for cell in cells}) == 3

@@ -35,7 +35,7 @@ def whole(book):
     made = book(*extensions, bibtex_bibfiles=["works.bib"], exclude_patterns=excluded, numfig=True, math_numfig=True)
     for name, text in PAGES.items():
         made.write(name, text)
-    assert "eq-first: no docstring in lib names it" in made.build().warnings
+    assert "eq-first: no docstring in lib has the line" in made.build().warnings
     return made
 
 
@@ -94,7 +94,12 @@ def test_a_change_reaches_the_page_that_shows_it(whole, name, old, new, page, sh
             "lib.dense.affine",
             "names.md:3: WARNING: py:func reference target not found",
         ),
-        ("tests/test_dense.py", "pytest.mark.equation", "pytest.mark.other", "eq-affine: no test is marked with it"),
+        (
+            "tests/test_dense.py",
+            "pytest.mark.equation",
+            "pytest.mark.other",
+            'eq-affine: no test is marked `@pytest.mark.equation("eq-affine")`',
+        ),
     ],
 )
 def test_a_reference_that_breaks_is_told_by_the_page_that_holds_it(whole, name, old, new, warning):

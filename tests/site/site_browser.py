@@ -78,16 +78,17 @@ class Visitor:
     external_requests: list[str] = field(default_factory=list)
     failed_requests: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes that came, by address below the site
 
     def __post_init__(self) -> None:
         self.page.route("**/*", self._pass_or_stop)
         self.page.on("console", lambda message: message.type == "error" and self.console_errors.append(message.text))
         self.page.on("pageerror", lambda error: self.console_errors.append(str(error)))
-        self.page.on("response", self._note_failure)
+        self.page.on("response", self._note_answer)
 
     def open(self, name: str) -> Visitor:
         """Open a page and wait until it stands still: scripts run, formulas typeset, fonts loaded."""
-        for notes in (self.console_errors, self.external_requests, self.failed_requests, self.requests):
+        for notes in (self.console_errors, self.external_requests, self.failed_requests, self.requests, self.sizes):
             notes.clear()
         self.page.goto(self.address + name, wait_until="load")
         self.page.evaluate("async () => { await document.fonts.ready; }")
@@ -136,7 +137,8 @@ class Visitor:
             self.external_requests.append(url)
             route.abort()
 
-    def _note_failure(self, response) -> None:
+    def _note_answer(self, response) -> None:
+        self.sizes[response.url.removeprefix(self.address)] = int(response.headers.get("content-length", 0))
         if response.status >= 400:
             self.failed_requests.append(f"{response.status} {urlsplit(response.url).path}")
 

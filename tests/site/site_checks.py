@@ -13,6 +13,20 @@ from urllib.parse import unquote, urlsplit
 from alt_text import looks_like_a_file_name
 from axe_playwright_python.sync_playwright import Axe
 
+from tools.notebooks import debts
+
+# At most 1.2 MB must come before a page is there, uncompressed (a host that compresses sends a third), and nothing of a search.
+MOST_BYTES = 1_200_000
+OF_A_SEARCH = ("searchindex.js", "searchtools.js", "language_data.js", "fontawesome.js", "tex-chtml.js")
+# Largest shift of the layout that web.dev still calls good.
+STEADY = 0.1
+WATCH_SHIFTS = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+
 
 class _Anatomy(HTMLParser):
     """Anchors and links of one page."""
@@ -127,6 +141,35 @@ def flatten_code_and_formulas(page) -> None:
     )
 
 
+def keep_three_of_a_kind(page) -> None:
+    """Leave three parts of each kind: the same place in the same styled boxes, with the same kinds of parts inside.
+
+    Colours and roles are given by kinds, so that a hundred paragraphs or two thousand entries of an index, judged a second
+    time in other colours, find what three of them find. Cells of tables, terms of lists of definitions, and the words that
+    give a link, a button, a fold or a heading its name stay, since their owners need them.
+    """
+    page.evaluate(
+        """() => {
+          const named = new Set();
+          for (const name of ['aria-labelledby', 'aria-describedby', 'aria-controls', 'aria-owns', 'for', 'list'])
+            document.querySelectorAll(`[${name}]`).forEach((part) => part.getAttribute(name).split(/ +/).forEach((id) => named.add(id)));
+          const kind = (part) => [part.localName, part.className, part.getAttribute('style'), part.getAttribute('role'),
+            part.localName === 'a' && !part.textContent.trim()].join('|');
+          const path = new Map([[document.body, '']]), seen = new Map();
+          const stay = new Set(['td', 'th', 'dt', 'dd', 'thead', 'tbody', 'caption', 'summary', 'option', 'legend']);
+          for (const part of document.querySelectorAll('body *')) {
+            if (!part.isConnected || part.parentElement.closest('svg, mjx-container, a, button, summary, label, h1, h2, h3, h4, h5, h6')) continue;
+            path.set(part, path.get(part.parentElement) + '>' + kind(part));
+            if (stay.has(part.localName)) continue;
+            const inside = [...part.querySelectorAll('*')];
+            const key = path.get(part) + '=' + [...new Set(inside.map(kind))].sort().join();
+            seen.set(key, (seen.get(key) ?? 0) + 1);
+            if (seen.get(key) > 3 && ![part, ...inside].some((one) => named.has(one.id))) part.remove();
+          }
+        }"""
+    )
+
+
 def inaccessible_parts(page, *, only=None) -> list[str]:
     """Serious and critical violations that axe-core finds on the page, of all its rules or of one."""
     options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": [only]} if only else {})
@@ -140,8 +183,61 @@ def inaccessible_parts(page, *, only=None) -> list[str]:
 
 
 def height(page) -> int:
-    """How tall the page is in its window, in pixels."""
-    return page.evaluate("() => document.documentElement.scrollHeight")
+    """How tall the page is in its window, in pixels, once it has stood still for a fifth of a second."""
+    return page.evaluate(
+        """async () => {
+          let last;
+          do {
+            last = document.documentElement.scrollHeight;
+            await new Promise((done) => setTimeout(done, 200));
+          } while (last !== document.documentElement.scrollHeight);
+          return last;
+        }"""
+    )
+
+
+def too_high(page, notebook: str) -> list[str]:
+    """20,000 pixels with everything folded, or what the list of debts allows; a debt that has shrunk must be lowered."""
+    measured = {"height": height(page)}
+    known = debts.read_debts()
+    faults = debts.findings(notebook, measured, known)
+    if known.get(notebook, {}).get("height", 0) >= measured["height"] + 2_000:
+        faults.append(f"it has shrunk to {measured['height']}: lower its height in {debts.DEBTS.name}")
+    return faults
+
+
+def too_heavy(tab, *, search: bool) -> list[str]:
+    """More bytes than a page may have, or files that only a search needs."""
+    sizes = dict(sorted(tab.sizes.items(), key=lambda item: -item[1]))
+    faults = []
+    if sum(sizes.values()) > MOST_BYTES:
+        faults.append(f"{sum(sizes.values())} bytes, {list(sizes.items())[:5]} among them")
+    if not search:
+        faults += [f"{url} is for searches" for url in sizes if any(name in url for name in OF_A_SEARCH)]
+    return faults
+
+
+def jumps(page) -> list[str]:
+    """Shifts of the layout until a moment after loading; the page was opened with ``WATCH_SHIFTS``."""
+    shift = page.evaluate("() => new Promise((done) => setTimeout(() => done(window.shift), 300))")
+    return [f"the layout shifts by {shift:.3f}"] if shift > STEADY else []
+
+
+def cut_without_an_edge(page) -> list[str]:
+    """Boxes wider than the window that show no shadow at their edge, and formulas in a line that end outside of their box."""
+    # The shadow is two of four backgrounds that stay while the content scrolls under them.
+    # A formula in a line cannot scroll: what its box hides is lost.
+    return page.evaluate(
+        """() => [
+          ...[...document.querySelectorAll('main pre, main div.math, main .pst-scrollable-table-container')]
+            .filter((box) => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
+            .filter((box) => !getComputedStyle(box).backgroundAttachment.includes('local'))
+            .map((box) => 'no edge: ' + box.outerHTML.slice(0, 120)),
+          ...[...document.querySelectorAll('main mjx-container:not([display="true"])')]
+            .filter((formula) => formula.querySelector('mjx-math').getBoundingClientRect().right
+              > formula.getBoundingClientRect().right + 1)
+            .map((formula) => 'cut: ' + formula.textContent.slice(0, 120))]"""
+    )
 
 
 def overflow(page) -> list[str]:

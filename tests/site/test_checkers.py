@@ -6,11 +6,19 @@ import json
 import pytest
 from site_browser import PHONE, View, page_names, served, visitor
 from site_checks import (
+    MOST_BYTES,
+    WATCH_SHIFTS,
     broken_links,
+    cut_without_an_edge,
     flatten_code_and_formulas,
+    height,
     inaccessible_parts,
+    jumps,
+    keep_three_of_a_kind,
     missing_figures,
     overflow,
+    too_heavy,
+    too_high,
     undescribed_images,
     untypeset_equations,
 )
@@ -35,6 +43,7 @@ def tiny(tmp_path, browser):
             (tmp_path / "dot.png").write_bytes(DOT)
             return tab.open("page.html")
 
+        tab.page.add_init_script(WATCH_SHIFTS)
         yield opened
         tab.page.context.close()
 
@@ -120,6 +129,58 @@ def test_faint_code_is_seen_once_for_each_of_its_colours(tiny):
     flatten_code_and_formulas(page)
     assert [fault.split()[0] for fault in inaccessible_parts(page)] == ["color-contrast"] * 2
     assert page.locator("pre").inner_text() == "faint()" * 4
+
+
+def test_three_of_a_kind_are_judged_and_no_kind_is_lost(tiny):
+    faint = "color: #bbb; background: #fff"
+    entries = "<li><a href='other.html'>away</a></li>" * 40
+    many = f"<ul>{entries}</ul>" + f"<p style='{faint}'>faint</p>" * 9
+    rare = f"<p>A sentence with a <em style='{faint}'>faint word</em></p><div class='note'><p style='{faint}'>faint</p></div>"
+    named = "<p>plain</p>" * 9 + "<p id='name'>plain</p><button aria-labelledby='name'></button>"
+    page = tiny(f"<h1>A page</h1>{many}{rare}{named}").page
+    assert len(inaccessible_parts(page, only="color-contrast")) == 9 + 2
+    keep_three_of_a_kind(page)
+    assert page.locator("li").count() == 3
+    assert len(inaccessible_parts(page, only="color-contrast")) == 3 + 2
+    assert [fault for fault in inaccessible_parts(page) if not fault.startswith("color-contrast")] == []
+
+
+def test_an_empty_link_among_many_sound_ones_stays(tiny):
+    page = tiny("<p><a href='other.html'>away</a></p>" * 9 + "<p><a href='other.html'></a></p>").page
+    keep_three_of_a_kind(page)
+    assert [fault.split()[0] for fault in inaccessible_parts(page)] == ["link-name"]
+
+
+def test_a_page_is_weighed(tiny, tmp_path):
+    (tmp_path / "heavy.js").write_text("//" + "x" * MOST_BYTES)
+    (tmp_path / "searchindex.js").write_text("//")
+    assert too_heavy(tiny("<script src='heavy.js'></script>"), search=False)[0].startswith("1200")
+    assert too_heavy(tiny("<script src='searchindex.js'></script>"), search=False) == ["searchindex.js is for searches"]
+    assert too_heavy(tiny("<script src='searchindex.js'></script>"), search=True) == []
+
+
+def test_a_layout_that_jumps_is_seen(tiny):
+    late = "<div id='late'></div><p>Pushed down</p><script>setTimeout(() => late.style.height = '600px', 100)</script>"
+    assert jumps(tiny(late).page)[0].startswith("the layout shifts by")
+    assert jumps(tiny("<p>Still</p>").page) == []
+
+
+def test_a_height_is_that_of_a_page_that_stands_still(tiny):
+    growing = "<div id='grown' style='height: 2000px'></div><script>setTimeout(() => grown.style.height = '30000px', 150)</script>"
+    page = tiny(growing).page
+    assert height(page) > 30_000
+    assert "20,000" in too_high(page, "chapters/code/none.ipynb")[0]
+
+
+def test_a_wide_box_without_an_edge_and_a_cut_formula_are_seen(tiny):
+    code = "<pre style='overflow-x: auto; {}'>" + "wide " * 200 + "</pre>"
+    local = "background: linear-gradient(white, white) local"
+    formula = "<mjx-container style='display: inline-block; width: 20px; overflow: hidden'><mjx-math style='display: inline-block; width: 90px'>x</mjx-math></mjx-container>"
+    assert [fault.split(":")[0] for fault in cut_without_an_edge(tiny(code.format("") + formula).page)] == [
+        "no edge",
+        "cut",
+    ]
+    assert cut_without_an_edge(tiny(code.format(local)).page) == []
 
 
 def test_a_page_follows_the_width_and_the_mode_that_it_is_shown_in(tiny):

@@ -16,28 +16,6 @@ def phone(tab):
     return tab.show(PHONE)
 
 
-def test_what_is_wider_than_the_phone_shows_an_edge(phone, chapter_name):
-    # The shadow is two of four backgrounds that stay while the content scrolls under them.
-    bare = (
-        phone.open(chapter_name)
-        .unfold()
-        .page.evaluate(
-            """() => [...document.querySelectorAll('main pre, main div.math, main .pst-scrollable-table-container')]
-          .filter((box) => box.scrollWidth > box.clientWidth + 1 && box.checkVisibility())
-          .filter((box) => !getComputedStyle(box).backgroundAttachment.includes('local'))
-          .map((box) => box.outerHTML.slice(0, 120))"""
-        )
-    )
-    assert bare == []
-    # A formula in a line cannot scroll: what its box hides is lost.
-    cut = phone.page.evaluate(
-        """() => [...document.querySelectorAll('main mjx-container:not([display="true"])')].filter((formula) =>
-          formula.querySelector('mjx-math').getBoundingClientRect().right > formula.getBoundingClientRect().right + 1)
-          .map((formula) => formula.textContent.slice(0, 120))"""
-    )
-    assert cut == []
-
-
 def test_the_button_for_copying_covers_no_letter(phone):
     page = phone.open(CHAPTER).page
     covered = page.evaluate(

@@ -1,4 +1,4 @@
-"""Which number of a model's output is explained, attacked or probed."""
+"""Which number of a model's output is explained, attacked or probed, and which one it should have been."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from .validation import check_finite, check_indices, check_rank
 
-__all__ = ["Target", "check_outputs", "target_classes", "target_score"]
+__all__ = ["IGNORED", "Target", "check_labels", "check_outputs", "target_classes", "target_score"]
+
+IGNORED = -100  # the label of what counts neither in the loss nor in the accuracy, as in torch
 
 #: One class for all examples or one for each, in whatever form a caller has them.
 Target = int | Sequence[int] | Integer[Tensor, ""] | Integer[Tensor, " batch"] | Integer[np.ndarray, "..."] | np.integer
@@ -70,3 +72,26 @@ def target_score(outputs: Float[Tensor, "batch classes"], target: Target) -> Flo
     scores = outputs.gather(1, target[:, None]).squeeze(1)
     check_finite("the explained score", scores)
     return scores
+
+
+def check_labels(outputs: Tensor, labels: Tensor) -> None:
+    """Hold labels to the rule of the cross-entropy: a class for each example, or its probabilities of all classes.
+
+    Raises:
+        ValueError: outputs that are no logits, labels of another shape, outside the classes, or no probabilities.
+    """
+    if not outputs.is_floating_point() or outputs.ndim != 2:
+        raise ValueError(
+            f"the model's outputs must be logits of shape (examples, classes), got {outputs.dtype} of shape "
+            f"{tuple(outputs.shape)}; for others give a loss"
+        )
+    if labels.is_floating_point() and labels.shape == outputs.shape:
+        if not ((labels >= 0).all() and ((labels.sum(1) - 1).abs() < 1e-3).all()):
+            raise ValueError("labels that are probabilities must be at least 0 and sum to 1 in each row")
+    elif labels.shape != outputs.shape[:1]:
+        raise ValueError(
+            f"labels must be {len(outputs)} class numbers, or probabilities of shape {tuple(outputs.shape)}, "
+            f"got {labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    else:
+        check_indices("labels", labels, outputs.shape[1], f"the {outputs.shape[1]} classes", ignored=IGNORED)

@@ -12,11 +12,9 @@ from tqdm import tqdm
 
 from .boundary import PositiveFloat, PositiveInt, checked
 from .hooks import module_mode
-from .validation import check_indices
+from .targets import IGNORED, check_labels
 
 __all__ = ["Evaluation", "History", "evaluate", "train"]
-
-IGNORED = -100  # the label of what counts neither in the loss nor in the accuracy, as in torch
 
 Batches = Iterable[tuple[Tensor, Tensor]]  # pairs of inputs and labels, gone through once an epoch
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -226,7 +224,7 @@ def _check_batch_of_one(model: nn.Module, example: Tensor) -> None:
 def _score(outputs: Tensor, labels: Tensor, loss: Loss | None) -> tuple[Tensor, float, int]:
     """Mean loss, how many answers are right, and of how many."""
     if loss is None:
-        _check_labels(outputs, labels)
+        check_labels(outputs, labels)
         if labels.is_floating_point():  # the right answer is the most probable class
             return F.cross_entropy(outputs, labels), (outputs.argmax(1) == labels.argmax(1)).sum().item(), len(labels)
         counted = int((labels != IGNORED).sum())
@@ -240,22 +238,3 @@ def _score(outputs: Tensor, labels: Tensor, loss: Loss | None) -> tuple[Tensor, 
         return mean, math.nan, len(labels)
     right = (outputs.argmax(-1) == labels)[labels != IGNORED].double()
     return mean, right.mean().item() * len(labels), len(labels)
-
-
-def _check_labels(outputs: Tensor, labels: Tensor) -> None:
-    """Hold labels to the rule of the cross-entropy: a class for each example, or its probabilities of all classes."""
-    if not outputs.is_floating_point() or outputs.ndim != 2:
-        raise ValueError(
-            f"the model's outputs must be logits of shape (examples, classes), got {outputs.dtype} of shape "
-            f"{tuple(outputs.shape)}; for others give a loss"
-        )
-    if labels.is_floating_point() and labels.shape == outputs.shape:
-        if not ((labels >= 0).all() and ((labels.sum(1) - 1).abs() < 1e-3).all()):
-            raise ValueError("labels that are probabilities must be at least 0 and sum to 1 in each row")
-    elif labels.shape != outputs.shape[:1]:
-        raise ValueError(
-            f"labels must be {len(outputs)} class numbers, or probabilities of shape {tuple(outputs.shape)}, "
-            f"got {labels.dtype} of shape {tuple(labels.shape)}"
-        )
-    else:
-        check_indices("labels", labels, outputs.shape[1], f"the {outputs.shape[1]} classes", ignored=IGNORED)

@@ -5,19 +5,26 @@ from .attention import MultiHeadAttention, attention, merge_heads, split_heads
 from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
 from .dense import Linear, linear
 from .digit_cnn import digit_cnn
+from .gru import GRU
 from .lenet import LeNet5
+from .lstm import LSTM
 from .normalization import LayerNorm, layer_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
+from .rnn import RNN, JordanRNN
 from .softmax import cross_entropy, log_softmax, softmax
 from .transformer import MLP, Block, Transformer, TransformerConfig
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "MLP",
+    "RNN",
     "AvgPool2d",
     "Block",
     "Conv1d",
     "Conv2d",
     "GlobalAvgPool2d",
+    "JordanRNN",
     "LayerNorm",
     "LeNet5",
     "Linear",

@@ -8,7 +8,10 @@ from torch import nn
 from torch.testing import assert_close
 
 from lib.architectures import (
+    GRU,
+    LSTM,
     MLP,
+    RNN,
     AvgPool2d,
     Block,
     Conv1d,
@@ -45,6 +48,21 @@ def convolution(layer):
     return lambda: layer(4, 6, 3, stride=2, padding=1, dilation=2, groups=2)
 
 
+class Outputs(nn.Sequential):
+    """A recurrent network without the state that it returns beside its outputs."""
+
+    def forward(self, x):
+        return self[0](x)[0]
+
+
+def recurrent(ours, torchs):
+    return Case(
+        lambda: Outputs(ours(3, 4, layers=2, bidirectional=True)),
+        (5, 4, 3),
+        lambda: Outputs(torchs(3, 4, 2, bidirectional=True, batch_first=True)),
+    )
+
+
 CASES = {
     "Conv2d": Case(convolution(Conv2d), (5, 4, 9, 8), convolution(nn.Conv2d)),
     "Conv2d without bias": Case(
@@ -75,6 +93,9 @@ CASES = {
     "LayerNorm": Case(lambda: LayerNorm(6, 0.1), (5, 3, 6), lambda: nn.LayerNorm(6, 0.1)),
     "attention": Case(lambda: lambda x: attention(x, x.cos(), x.exp(), causal=True), (5, 2, 4, 3)),
     "MultiHeadAttention": Case(lambda: MultiHeadAttention(8, 4), (5, 3, 8)),
+    "RNN": recurrent(RNN, nn.RNN),
+    "LSTM": recurrent(LSTM, nn.LSTM),
+    "GRU": recurrent(GRU, nn.GRU),
     "MLP": Case(lambda: MLP(8, 12), (5, 3, 8)),
     "Block": Case(lambda: Block(8, 2, 12), (5, 3, 8)),
     "LeNet5": Case(LeNet5, (5, 1, 28, 28)),

@@ -20,8 +20,9 @@ import psutil
 import pytest
 import torch
 import torch.distributed as dist
+from forked import SUBPROCESS, Forked, gone, start
 
-from lib.parallelism import run_ranks
+from lib.parallelism import fork_server, run_ranks
 from lib.parallelism.fork_server import ForkServer
 
 
@@ -108,11 +109,11 @@ def test_the_group_may_be_gone_when_the_function_returns():
     assert run_ranks(dist.destroy_process_group, 2) == [None, None]
 
 
-def test_fifty_launches_in_a_row_leave_nothing():
+def test_launches_in_a_row_leave_nothing():
     # Processes and files are looked for after every test of this folder; here also pipes, sockets and threads.
     descriptors, threads = psutil.Process().num_fds(), psutil.Process().num_threads()
     servers = {run_ranks(os.getppid, 1)[0] for _ in range(3)}
-    assert [sum(run_ranks(dist.get_rank, 2)) for _ in range(50)] == [1] * 50
+    assert [sum(run_ranks(dist.get_rank, 2)) for _ in range(5)] == [1] * 5
     assert psutil.Process().num_fds() == descriptors
     assert psutil.Process().num_threads() == threads
     # One server has forked them all: torch was loaded once.
@@ -269,18 +270,12 @@ def test_a_hanging_rank_ends_the_run_at_the_timeout_and_is_named_with_its_place(
 
 
 def test_a_process_that_a_rank_started_does_not_outlive_it():
-    def start():
-        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid
+    def start_a_child():
+        return psutil.Popen(["sleep", "60"]).pid, psutil.Process().children()
 
-    def lives(pid):
-        # Init need not have noticed yet that a process without a parent has ended.
-        return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-    (pid,) = run_ranks(start, 1)
-    patience = time.monotonic() + 2
-    while lives(pid) and time.monotonic() < patience:
-        time.sleep(0.01)
-    assert not lives(pid)
+    ((pid, children),) = run_ranks(start_a_child, 1)
+    assert [child.pid for child in children] == [pid]
+    assert gone(children, 2)
 
 
 def draw():
@@ -351,11 +346,21 @@ def test_more_ranks_than_open_files_allow_are_refused_before_any_starts():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.fixture
+def own_server(monkeypatch):
+    """Servers that the test may stop and kill, in place of the one that all other tests share."""
+    monkeypatch.setattr(fork_server, "subprocess", SUBPROCESS)
+    monkeypatch.setattr(ForkServer, "_of_this_process", None)
+    yield
+    ForkServer.running().dismiss()
+
+
 def kill_the_server_and_wait():
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
 
 
+@pytest.mark.usefixtures("own_server")
 def test_a_stopped_server_is_noticed_at_the_timeout_and_a_killed_one_at_once_and_both_are_replaced():
     (server,) = run_ranks(os.getppid, 1)
     os.kill(server, signal.SIGSTOP)
@@ -368,6 +373,16 @@ def test_a_stopped_server_is_noticed_at_the_timeout_and_a_killed_one_at_once_and
     assert run_ranks(dist.get_rank, 2) == [0, 1]
 
 
+@pytest.mark.usefixtures("own_server")
+def test_a_server_that_was_killed_while_nobody_looked_is_replaced():
+    (server,) = run_ranks(os.getppid, 1)
+    os.kill(server, signal.SIGKILL)
+    assert gone([psutil.Process(server)])
+    (second,) = run_ranks(os.getppid, 1)
+    assert second != server
+
+
+@pytest.mark.usefixtures("own_server")
 def test_a_server_that_dies_just_now_is_not_met_twice(monkeypatch):
     """Its socket closes before the system says that it has ended; whoever launches then must wait for that."""
     (number,) = run_ranks(os.getppid, 1)
@@ -378,17 +393,34 @@ def test_a_server_that_dies_just_now_is_not_met_twice(monkeypatch):
     assert run_ranks(dist.get_rank, 2) == [0, 1]
 
 
-def test_a_rank_that_holds_the_interpreter_dies_with_its_server():
+@pytest.mark.usefixtures("own_server")
+def test_a_rank_that_holds_the_interpreter_dies_with_its_server(tmp_path):
     """No thread of its own can run, and its caller does not know its number."""
+
     (server,) = run_ranks(os.getppid, 1)
-    killer = threading.Timer(1.0, os.kill, (server, signal.SIGKILL))
+    holding = []
+
+    def hold():
+        if dist.get_rank() == 1:
+            (tmp_path / f"rank-{os.getpid()}").touch()
+        return hold_the_interpreter_on_rank_one()
+
+    def kill_the_server():
+        while not (ranks := list(tmp_path.glob("rank-*"))):
+            time.sleep(0.01)
+        holding.append(psutil.Process(int(ranks[0].name.removeprefix("rank-"))))
+        time.sleep(0.1)
+        os.kill(server, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_server)
     killer.start()
     with pytest.raises(RuntimeError, match="was ended together with"):
-        run_ranks(hold_the_interpreter_on_rank_one, 2)
+        run_ranks(hold, 2)
     killer.join()
+    assert sys.platform != "linux" or gone(holding)
 
 
-# --- a caller of its own, in a script ---------------------------------------------------------------------------------
+# --- a caller of its own ----------------------------------------------------------------------------------------------
 
 SCRIPT = """
 import os, sys, time
@@ -408,10 +440,12 @@ print("the script is read", flush=True)
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
-    """Write a script and a mark that its processes carry; give the mark's processes and a way to run the script."""
+    """Write scripts; processes that run them have two threads, their own folder, and a mark by which they are found."""
     numbers, mark = itertools.count(), f"mark-of-{tmp_path}"
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "BOOK_TEST_MARK": mark}
-    environment.pop("PYTHONUNBUFFERED", None)  # what a rank prints waits in a buffer, as it does by default
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("BOOK_TEST_MARK", mark)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # what a rank prints waits in a buffer, as it does by default
+    monkeypatch.chdir(tmp_path)
 
     def marked():
         found = []
@@ -423,49 +457,36 @@ def script(tmp_path, monkeypatch):
                 pass
         return found
 
-    def start(code, *launcher, **options):
+    def write(code):
         path = tmp_path / f"script-{next(numbers)}.py"
         path.write_text(SCRIPT + code, encoding="utf-8")
-        command = [sys.executable, *launcher, str(path)]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, env=environment, cwd=tmp_path, **streams, **options)
+        return str(path)
 
-    yield types.SimpleNamespace(start=start, marked=marked)
+    yield types.SimpleNamespace(write=write, marked=marked)
     for process in marked():
         process.kill()
 
 
-def gone(marked, seconds):
-    patience = time.monotonic() + seconds
-    while (left := marked()) and time.monotonic() < patience:
+def ranks_in(folder, number):
+    """The processes of ranks that have left a file, as soon as there are so many."""
+    patience = time.monotonic() + 200
+    while len(files := list(folder.glob("rank-*"))) < number and time.monotonic() < patience:
         time.sleep(0.02)
-    return left == []
+    assert len(files) == number
+    return [psutil.Process(int(file.name.removeprefix("rank-"))) for file in files]
 
 
-REPLACED = """
+def wait_on_each_rank(folder):
+    open(f"{folder}/rank-{os.getpid()}", "w").close()
+    time.sleep(60)
+
+
+OWN_SCRIPT = """
 answers = run_ranks(fn, 2, 10)
 print([isinstance(answer, Answer) for answer in answers], answers[0].total)
 run_ranks(lambda: print("said rank", dist.get_rank()), 2)
-print("threads", run_ranks(torch.get_num_threads, 2), torch.get_num_threads())
+print("threads", run_ranks(torch.get_num_threads, 2), torch.get_num_threads(), flush=True)
 
-import psutil
-(server,) = [child for child in psutil.Process().children() if "fork_server" in " ".join(child.cmdline())]
-server.kill()
-while server.status() != psutil.STATUS_ZOMBIE:
-    time.sleep(0.01)
-print(run_ranks(fn, 2, 20)[1].total)
-"""
-
-
-def test_a_script_needs_no_guard_its_classes_return_as_themselves_and_a_killed_fork_server_is_replaced(script):
-    output, errors = script.start(REPLACED).communicate(timeout=300)
-    # Read once: no rank runs the script again. And what a rank has printed is not lost when it is let go.
-    lines = ["41", "[True, True] 21", "said rank 0", "said rank 1", "the script is read", "threads [1, 1] 2"]
-    assert sorted(output.splitlines()) == lines, errors
-    assert errors == ""
-
-
-WAIT = """
 def wait(folder):
     open(f"{folder}/rank-{os.getpid()}", "w").close()
     time.sleep(60)
@@ -474,67 +495,93 @@ run_ranks(wait, 2, os.getcwd())
 """
 
 
-def test_a_caller_that_is_interrupted_or_killed_takes_its_ranks_along(script, tmp_path):
-    ends = [signal.SIGINT, signal.SIGKILL]
+def test_a_script_needs_no_guard_its_classes_return_as_themselves_and_an_interrupt_ends_it_with_its_ranks(
+    script, tmp_path
+):
     # A caller that was started with interrupts ignored, as under nohup, ignores them still.
     heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    callers = [script.start(WAIT, start_new_session=True) for _ in ends]
+    caller = subprocess.Popen(
+        [sys.executable, script.write(OWN_SCRIPT)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     signal.signal(signal.SIGINT, heard)
-    patience = time.monotonic() + 200
-    while len(list(tmp_path.glob("rank-*"))) < 4 and time.monotonic() < patience:
-        time.sleep(0.02)
-    assert len(script.marked()) >= 8  # two callers, each with a fork server and two ranks
-    os.killpg(callers[0].pid, signal.SIGINT)  # as the keyboard does: to all that belong to the terminal
-    callers[1].kill()
-    errors = [caller.communicate(timeout=60)[1] for caller in callers]
-    assert [caller.returncode for caller in callers] == [-end for end in ends]
-    assert [error.count("Traceback") for error in errors] == [1, 0]  # the interrupted caller's, and no rank's
-    assert gone(script.marked, seconds=20)
+    ranks_in(tmp_path, 2)
+    started = script.marked()
+    assert len(started) == 4  # the caller, its server and two ranks
+    os.killpg(caller.pid, signal.SIGINT)  # as the keyboard does: to all that belong to the terminal
+    output, errors = caller.communicate(timeout=60)
+    # Read once: no rank runs the script again. And what a rank has printed is not lost when it is let go.
+    lines = ["[True, True] 21", "said rank 0", "said rank 1", "the script is read", "threads [1, 1] 2"]
+    assert sorted(output.splitlines()) == lines, errors
+    assert caller.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == 1  # the caller's, and no rank's
+    assert gone(started)
 
 
-INTERRUPTED = """
-import signal, threading
+def test_a_caller_that_is_killed_takes_its_ranks_along(tmp_path):
+    caller = start(run_ranks, wait_on_each_rank, 2, tmp_path, output=tmp_path / "output")
+    ranks = ranks_in(tmp_path, 2)
+    started = psutil.Process(caller.pid).children(recursive=True)
+    assert len(started) == 3  # a server and two ranks
+    assert set(ranks) <= set(started)
+    caller.kill()
+    caller.join()
+    assert gone(started)
+
+
+def launch_while_the_server_loads(seconds):
+    Forked.loading_s = seconds
+    run_ranks(dist.get_rank, 2)
+
+
+def test_a_caller_that_is_killed_while_its_server_loads_leaves_nothing(tmp_path):
+    for seconds in (0, 0.2, 0.4):
+        caller = start(launch_while_the_server_loads, 60, output=tmp_path / "output")
+        while not (started := psutil.Process(caller.pid).children()):
+            time.sleep(0.01)
+        time.sleep(seconds)
+        caller.kill()
+        caller.join()
+        assert len(started) == 1
+        assert gone(started)
+
 
 def launch_and_interrupt(seconds):
+    """How many interrupts came to this process during a launch, or around it: one."""
     timer = threading.Timer(seconds, signal.raise_signal, [signal.SIGINT])
     try:
         timer.start()  # the signal may come before this line has ended
-        run_ranks(dist.get_rank, 3)
+        run_ranks(dist.get_rank, 2)
         timer.join()
         time.sleep(0.1)  # the signal is answered between two lines of code
     except KeyboardInterrupt:
         return 1
     return 0
 
-from lib.parallelism.fork_server import ForkServer
 
-interrupted = launch_and_interrupt(0.3)  # while the server loads torch
-for number in range(15):
-    interrupted += launch_and_interrupt(number * 0.01)
-    assert run_ranks(dist.get_rank, 2) == [0, 1]
-ForkServer.running().dismiss()
-os._exit(interrupted)
-"""
-
-
-def test_an_interrupt_at_any_moment_of_a_launch_leaves_nothing_and_the_next_one_works(script):
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
-    caller = script.start(INTERRUPTED, start_new_session=True)
-    signal.signal(signal.SIGINT, heard)
-    _, errors = caller.communicate(timeout=300)
-    assert caller.returncode == 16, errors
-    assert gone(script.marked, seconds=20)
+def launch_and_interrupt_often():
+    Forked.loading_s = 0.6
+    interrupted = launch_and_interrupt(0.3)  # while the server loads
+    for number in range(15):
+        interrupted += launch_and_interrupt(number * 0.01)
+        assert run_ranks(dist.get_rank, 1) == [0]
+    (server,) = psutil.Process().children()
+    assert gone(server.children())
+    ForkServer.running().dismiss()
+    assert psutil.Process().children() == []
+    os._exit(interrupted)
 
 
-def test_a_caller_that_is_killed_while_its_server_loads_leaves_nothing(script):
-    callers = [script.start("run_ranks(fn, 2, 10)") for _ in range(3)]
-    for number, caller in enumerate(callers):
-        assert caller.stdout.readline() == "the script is read\n"
-        time.sleep(0.2 * number)
-        caller.kill()
-        caller.communicate(timeout=60)
-    assert gone(script.marked, seconds=20)
+def test_an_interrupt_at_any_moment_of_a_launch_leaves_nothing_and_the_next_one_works(tmp_path):
+    caller = start(launch_and_interrupt_often, output=tmp_path / "output")
+    caller.join(timeout=300)
+    assert caller.exitcode == 16, (tmp_path / "output").read_text()
 
+
+# --- under torchrun -----------------------------------------------------------------------------------------------------
 
 LAUNCHED = """
 first = [answer.total for answer in run_ranks(fn, 2, 10)]
@@ -546,36 +593,6 @@ assert run_ranks(torch.get_num_threads, 2) == [1, 1]
 assert torch.get_num_threads() == 2  # as before
 """
 
-
-def torchrun(*options):
-    return ["-m", "torch.distributed.run", *map(str, options)]
-
-
-ONE_NODE = torchrun("--standalone", "--nproc-per-node", 2)
-
-
-def test_under_torchrun_the_processes_that_are_there_become_the_ranks(script):
-    launched = script.start(LAUNCHED, *ONE_NODE)
-    output, errors = launched.communicate(timeout=300)
-    assert sorted(output.splitlines()) == [
-        "0 0 [21, 21] [41, 41]",
-        "0 1 [21, 21] [41, 41]",
-        "the script is read",
-        "the script is read",
-    ], errors
-    assert launched.returncode == 0, errors
-    assert gone(script.marked, seconds=20)
-
-
-def test_under_torchrun_ranks_may_sit_on_several_nodes(script, unused_port):
-    place = ["--nnodes", 2, "--nproc-per-node", 1, "--master-addr", "127.0.0.1", "--master-port", unused_port]
-    nodes = [script.start(LAUNCHED, *torchrun(*place, "--node-rank", node)) for node in range(2)]
-    answers = [node.communicate(timeout=300) for node in nodes]
-    for node, (output, errors) in enumerate(answers):
-        assert output.splitlines()[-1:] == [f"{node} {node} [21, 21] [41, 41]"], errors
-    assert gone(script.marked, seconds=20)
-
-
 FAILING = """
 def fail():
     if dist.get_rank() == 1:
@@ -586,18 +603,39 @@ run_ranks(fail, 2, timeout={})
 """
 
 
-def test_under_torchrun_a_failing_or_hanging_rank_ends_all(script):
-    # Both at once, because each has to load torch three times.
-    raising = script.start(FAILING.format("raise KeyError('the cupboard is bare')", 60), *ONE_NODE)
-    hanging = script.start(FAILING.format("time.sleep(60)", 2), *ONE_NODE)
-    for launched, messages in [
-        (raising, ["rank 1 of 2 raised:", "the cupboard is bare"]),
-        (hanging, ["Timeout (0:00:02)!", "in fail"]),
-    ]:
-        _, errors = launched.communicate(timeout=300)
-        assert launched.returncode == 1
-        assert all(message in errors for message in messages)
-    assert gone(script.marked, seconds=20)
+def torchrun(*arguments):
+    """What the command of this name calls. The ranks that it starts are interpreters of their own."""
+    from torch.distributed.run import main
+
+    main(["--log-dir", "logs", *map(str, arguments)])
+
+
+def test_under_torchrun_the_processes_that_are_there_become_the_ranks_and_one_that_fails_ends_all(script, tmp_path):
+    path = script.write(LAUNCHED + FAILING.format("raise KeyError('the cupboard is bare')", 60))
+    launched = start(torchrun, "--standalone", "--nproc-per-node", 2, path, output=tmp_path / "output")
+    launched.join(timeout=300)
+    output = (tmp_path / "output").read_text()
+    for line in ["0 0 [21, 21] [41, 41]\n", "0 1 [21, 21] [41, 41]\n", "rank 1 of 2 raised:\n", "the cupboard is bare"]:
+        assert line in output
+    assert output.count("the script is read\n") == 2
+    assert launched.exitcode == 1
+    assert script.marked() == []
+
+
+def test_under_torchrun_ranks_may_sit_on_several_nodes_and_one_that_hangs_ends_all(script, tmp_path, unused_port):
+    place = ["--nnodes", 2, "--nproc-per-node", 1, "--master-addr", "127.0.0.1", "--master-port", unused_port]
+    path = script.write(LAUNCHED + FAILING.format("time.sleep(60)", 2))
+    outputs = [tmp_path / f"output-{node}" for node in range(2)]
+    nodes = [start(torchrun, *place, "--node-rank", node, path, output=output) for node, output in enumerate(outputs)]
+    for node, (launched, file) in enumerate(zip(nodes, outputs, strict=True)):
+        launched.join(timeout=300)
+        output = file.read_text()
+        assert f"{node} {node} [21, 21] [41, 41]\n" in output
+        assert launched.exitcode == 1
+    # Rank 0 may have been told sooner, by a connection that broke.
+    assert "Timeout (0:00:02)!" in output
+    assert "in fail" in output
+    assert script.marked() == []
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ __all__ = ["GgufHeader", "read_gguf_header"]
 # Value types of the GGUF specification, version 3: number → struct format.
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-_LEAST_TENSOR_INFO = 8 + 4 + 4 + 8  # bytes: length of its name, number of axes, type, offset
-_LEAST_PAIR = 8 + 4 + 1  # bytes: length of the key, type, the shortest value
+_LENGTH = 8  # bytes in which a string or an array tells how long it is
+_LEAST_TENSOR_INFO = _LENGTH + 4 + 4 + 8  # bytes: length of its name, number of axes, type, offset
+_LEAST_PAIR = _LENGTH + 4 + 1  # bytes: length of the key, type, the shortest value
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,22 @@ def read_gguf_header(path: str | Path) -> GgufHeader:
         if version != 3:
             raise ValueError(f"GGUF version must be 3, got {version}")
         tensor_count, pair_count = _unpack(file, "Q", "number of tensors"), _unpack(file, "Q", "number of pairs")
-        _check_left(file, pair_count * _LEAST_PAIR, f"{pair_count} pairs")
+        _check_left(pair_count * _LEAST_PAIR, _left(file), f"{pair_count} pairs")
         metadata: dict[str, Any] = {}
         for _ in range(pair_count):
             key = _string(file, "a key")
             if key in metadata:
                 raise ValueError(f"each key of the header must come once, got {key!r} twice")
             metadata[key] = _value(file, _unpack(file, "I", f"the type of {key!r}"), key)
-        _check_left(file, tensor_count * _LEAST_TENSOR_INFO, f"{tensor_count} tensors")
+        _check_left(tensor_count * _LEAST_TENSOR_INFO, _left(file), f"{tensor_count} tensors")
     return GgufHeader(version, tensor_count, metadata)
 
 
-def _check_left(file: BinaryIO, size: int, what: str) -> None:
-    left = os.fstat(file.fileno()).st_size - file.tell()
+def _left(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size - file.tell()
+
+
+def _check_left(size: int, left: int, what: str) -> None:
     if size > left:
         raise ValueError(f"the file ends inside its header: {what} must have {size} bytes, {left} are left")
 
@@ -73,18 +77,32 @@ def _unpack(file: BinaryIO, letter: str, what: str) -> Any:
 
 
 def _read(file: BinaryIO, size: int, what: str) -> bytes:
-    _check_left(file, size, what)
+    _check_left(size, _left(file), what)
     return file.read(size)
 
 
 def _string(file: BinaryIO, what: str) -> str:
-    text = _read(file, _unpack(file, "Q", f"the length of {what}"), what)
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{what} must be UTF-8, got byte {error.object[error.start]:#04x} at its {error.start}"
-        ) from None
+    return _strings(file, 1, what)[0]
+
+
+def _strings(file: BinaryIO, count: int, what: str) -> list[str]:
+    """So many strings, each behind its length, in one loop: a vocabulary has tens of thousands."""
+    left, texts = _left(file), []
+    for _ in range(count):
+        if left < _LENGTH:
+            _check_left(_LENGTH, left, f"the length of {what}")
+        length = int.from_bytes(file.read(_LENGTH), "little")
+        left -= _LENGTH
+        if left < length:
+            _check_left(length, left, what)
+        left -= length
+        try:
+            texts.append(file.read(length).decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{what} must be UTF-8, got byte {error.object[error.start]:#04x} at its {error.start}"
+            ) from None
+    return texts
 
 
 def _value(file: BinaryIO, kind: int, key: str) -> Any:
@@ -102,5 +120,5 @@ def _value(file: BinaryIO, kind: int, key: str) -> Any:
         return np.frombuffer(_read(file, count * dtype.itemsize, f"the items of {key!r}"), dtype)
     if item_kind != _STRING:
         raise ValueError(f"an array must hold numbers or strings, got items of GGUF value type {item_kind} for {key!r}")
-    _check_left(file, 8 * count, f"the items of {key!r}")
-    return [_string(file, f"an item of {key!r}") for _ in range(count)]
+    _check_left(_LENGTH * count, _left(file), f"the items of {key!r}")
+    return _strings(file, count, f"an item of {key!r}")

@@ -1,21 +1,22 @@
 """Run the benchmarks: ``python -m benchmarks`` for all, ``python -m benchmarks pooling`` for one suite."""
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import torch
 
-from . import convolution, dense, explanations, parallelism, pooling
-from .harness import Suite, format_table, measured_now, write_results
+from .harness import Suite, Table, format_table, measured_now, write_results
 
-SUITES = {
-    "convolution": convolution.tables,
-    "pooling": pooling.tables,
-    "dense": dense.tables,
-    "explanations": explanations.tables,
-    "parallelism": parallelism.tables,
-}
+# Each is a module of this package, which is imported when it is run: some bring large libraries to compare with.
+SUITES = ("convolution", "pooling", "dense", "explanations", "parallelism")
 RESULTS = Path(__file__).with_name("results.json")
+
+
+def suite(name: str) -> Callable[[int], list[Table]]:
+    """What measures a suite in so many rounds."""
+    return import_module(f".{name}", __package__).tables
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         print(
             f"\n{name}: {measured['processor']}, threads {measured['threads']}, torch {measured['torch']}", flush=True
         )
-        results[name] = Suite(measured, tuple(SUITES[name](arguments.rounds)))
+        results[name] = Suite(measured, tuple(suite(name)(arguments.rounds)))
         for table in results[name].tables:
             print(f"\n{format_table(table)}", flush=True)
     write_results(arguments.output, results)

@@ -1,6 +1,7 @@
 """The harness finds a ratio that is known beforehand, and what it writes it can read."""
 
 import gc
+import inspect
 import json
 import sys
 import time
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks import harness
-from benchmarks.__main__ import SUITES, main
+from benchmarks.__main__ import SUITES, main, suite
 from benchmarks.harness import Row, Suite, Table, compare, format_table, geometric_mean, read_results, write_results
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -124,10 +125,15 @@ def test_the_machine_is_described_in_words():
 def test_the_stored_results_hold_every_suite_and_every_row_has_a_spread():
     results = read_results(REPOSITORY / "benchmarks" / "results.json")
     assert set(results) == set(SUITES)
-    for suite in results.values():
-        assert suite.measured["threads"] == "1"
-        for table in suite.tables:
+    for stored in results.values():
+        assert stored.measured["threads"] == "1"
+        for table in stored.tables:
             assert all(row.quartiles for row in table.rows if row.name != "geometric mean")
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_suite_can_be_run(name):
+    assert inspect.signature(suite(name)).parameters.keys() == {"rounds"}
 
 
 def test_an_unknown_suite_is_refused_by_name(monkeypatch, capsys):

@@ -2,31 +2,35 @@
 
 import tempfile
 import time
-from contextlib import suppress
 
+import cloudpickle
 import psutil
 import pytest
 import torch.distributed as dist
 
 from lib.parallelism import run_ranks
+from lib.parallelism.fork_server import ForkServer
 
 
 def descendants() -> set[psutil.Process]:
     """Processes that this one has started, and theirs, without the fork server that is kept for the next launch."""
-    found = set()
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            command = " ".join(child.cmdline())
-            found.update(child.children(recursive=True))
-            if "fork_server" not in command:
-                found.add(child)
-    return found
+    found = set(psutil.Process().children(recursive=True))
+    server = ForkServer._of_this_process
+    return found - ({psutil.Process(server.process.pid)} if server and server.process.poll() is None else set())
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _fork_server():
     """The first launch also starts the fork server, which stays."""
     run_ranks(dist.get_rank, 1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _functions_travel(request):
+    """A rank is sent a test's functions themselves: to find them in their module it would import pytest and more each time."""
+    cloudpickle.register_pickle_by_value(request.module)
+    yield
+    cloudpickle.unregister_pickle_by_value(request.module)
 
 
 @pytest.fixture(autouse=True)

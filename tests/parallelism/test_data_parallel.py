@@ -1,8 +1,8 @@
 """Ranks that share their gradients train the model that one process trains."""
 
 import copy
-import pickle
 
+import cloudpickle
 import pytest
 import torch
 import torch.distributed as dist
@@ -532,7 +532,7 @@ def copied(how):
     model = BucketedDataParallel(net(), bucket_bytes=2000)
     if how == "of a closed one":
         model.close()
-    twin = pickle.loads(pickle.dumps(model)) if how == "pickled" else copy.deepcopy(model)
+    twin = cloudpickle.loads(cloudpickle.dumps(model)) if how == "pickled" else copy.deepcopy(model)
     assert not {id(p) for p in twin.parameters()} & {id(p) for p in model.parameters()}
     one_backward(twin.model, twin)
     return gradients(twin.model), len(twin._buckets) == len(model._buckets) > 1, not gradients(model.model)

@@ -345,12 +345,13 @@ def test_more_ranks_than_open_files_allow_are_refused_before_any_starts():
 
 
 @pytest.fixture
-def own_server(monkeypatch):
+def own_server():
     """Servers that the test may stop and kill, in place of the one that all other tests share."""
-    monkeypatch.setattr(fork_server, "subprocess", SUBPROCESS)
-    monkeypatch.setattr(ForkServer, "_of_this_process", None)
-    yield
-    ForkServer.running().dismiss()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fork_server, "subprocess", SUBPROCESS)
+        patch.setattr(ForkServer, "_of_this_process", None)
+        yield
+        ForkServer.running().dismiss()
 
 
 def kill_the_server_and_wait():

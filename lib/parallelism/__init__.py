@@ -17,6 +17,7 @@ from .sharded_state import (
     shard_state_dict,
     sum_gradients,
 )
+from .step_times import step_seconds
 from .tensor_parallel import ColumnParallelLinear, RowParallelLinear, tensor_parallel, tensor_parallel_plan
 from .vocabulary_parallel import VocabularyParallelEmbedding, vocabulary_parallel_cross_entropy
 
@@ -51,6 +52,7 @@ __all__ = [
     "shard_state_dict",
     "split_to_ranks",
     "state_bytes",
+    "step_seconds",
     "sum_gradients",
     "tensor_parallel",
     "tensor_parallel_plan",

@@ -3,13 +3,16 @@
 from .activations import ReLU, gelu, relu, sigmoid, tanh
 from .attention import MultiHeadAttention, attention, merge_heads, split_heads
 from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
+from .decoding import beam_search, candidates, generate
 from .dense import Linear, linear
 from .digit_cnn import digit_cnn
 from .gru import GRU
+from .kv_cache import KVCache
 from .lenet import LeNet5
 from .lstm import LSTM
 from .normalization import LayerNorm, layer_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
+from .positions import alibi, rotary, sinusoidal_positions
 from .rnn import RNN, JordanRNN
 from .softmax import cross_entropy, log_softmax, softmax
 from .transformer import MLP, Block, Transformer, TransformerConfig
@@ -25,6 +28,7 @@ __all__ = [
     "Conv2d",
     "GlobalAvgPool2d",
     "JordanRNN",
+    "KVCache",
     "LayerNorm",
     "LeNet5",
     "Linear",
@@ -33,8 +37,11 @@ __all__ = [
     "ReLU",
     "Transformer",
     "TransformerConfig",
+    "alibi",
     "attention",
     "avg_pool2d",
+    "beam_search",
+    "candidates",
     "conv1d",
     "conv2d",
     "conv2d_formula",
@@ -42,6 +49,7 @@ __all__ = [
     "cross_entropy",
     "digit_cnn",
     "gelu",
+    "generate",
     "global_avg_pool2d",
     "layer_norm",
     "linear",
@@ -49,7 +57,9 @@ __all__ = [
     "max_pool2d",
     "merge_heads",
     "relu",
+    "rotary",
     "sigmoid",
+    "sinusoidal_positions",
     "softmax",
     "split_heads",
     "tanh",

@@ -1,6 +1,7 @@
 """Attention: each position asks, all positions answer, and the answers are averaged by how well they fit."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,6 +16,9 @@ from .softmax import softmax
 
 __all__ = ["MultiHeadAttention", "attention", "merge_heads", "split_heads"]
 
+#: Takes the keys and values of new positions and gives those of all: ``functools.partial(cache.extend, layer)``.
+Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
 
 @checked
 @autocasts
@@ -26,6 +30,7 @@ def attention(
     *,
     mask: Bool[Tensor, "..."] | None = None,
     causal: bool = False,
+    bias: Float[Tensor, "..."] | None = None,
 ) -> Float[Tensor, "*leading queries value_dim"]:
     """Average the values by the softmax of the scaled products of query and key (Vaswani et al. 2017, eq. 1).
 
@@ -34,7 +39,8 @@ def attention(
     A boolean ``mask`` is True where a query may attend to a key: ``[queries, keys]``, or with all leading axes, each
     as long as the scores' or 1. ``causal`` allows each position itself and what came before it; fewer queries
     than keys are the last positions, as when the keys of earlier ones are cached. Where both are given, both must
-    allow. A query that may attend to nothing gets zeros, and passes no gradient on.
+    allow. A query that may attend to nothing gets zeros, and passes no gradient on. A ``bias``, of a mask's axes, is
+    added to the scores.
 
     >>> x = torch.eye(2)
     >>> attention(x, x, x, causal=True)[0]  # the first position sees itself only
@@ -42,9 +48,13 @@ def attention(
 
     Raises:
         TypeError: integer tensors, tensors of different dtype, a mask that is not boolean (so an additive one).
-        ValueError: shapes that disagree, no elements, a mask of other axes, ``causal`` with more queries than keys.
+        ValueError: shapes that disagree, no elements, a mask or bias of other axes, ``causal`` with more queries than
+            keys.
     """
     scores = query @ key.mT / math.sqrt(query.shape[-1])  # *leading queries keys
+    if bias is not None:
+        _check_axes("bias", bias, scores)
+        scores = scores + bias
     allowed = _allowed(scores, mask, causal)
     if allowed is None:
         return softmax(scores) @ value
@@ -81,57 +91,68 @@ def merge_heads(x: Float[Tensor, "*batch heads time head_dim"]) -> Float[Tensor,
 
 
 class MultiHeadAttention(nn.Module):
-    """Self-attention of several heads, each in its own slice of the features (Vaswani et al. 2017, section 3.2.2).
+    """Attention of several heads, each in its own slice of the features (Vaswani et al. 2017, section 3.2.2).
 
     Equation: eq-multi-head
 
     The paper's matrices for head i are rows i·d … (i+1)·d of ``query``, ``key`` and ``value`` and the same
     columns of ``output``, with d = width / heads. :class:`torch.nn.MultiheadAttention` stacks the first three:
     its ``in_proj_weight`` is ``torch.cat([query.weight, key.weight, value.weight])``, its ``in_proj_bias``
-    likewise, and its ``out_proj`` is ``output``.
+    likewise, and its ``out_proj`` is ``output``. With fewer ``kv_heads``, neighbouring heads share one pair of key
+    and value (Ainslie et al. 2023, section 2.2). Keys and values come from ``context`` where it is given.
 
     >>> MultiHeadAttention(8, 2)(torch.zeros(1, 5, 8), causal=True).shape
     torch.Size([1, 5, 8])
 
     Raises:
         TypeError: sizes that are not ints; in the call as :func:`attention`.
-        ValueError: sizes below 1, or a width that the heads do not divide; in the call as :func:`attention`.
+        ValueError: sizes below 1, a width that the heads do not divide, heads that the kv_heads do not; in the call
+            as :func:`attention` and :meth:`~lib.architectures.kv_cache.KVCache.extend`.
     """
 
     @checked
-    def __init__(self, width: PositiveInt, heads: PositiveInt, *, bias: bool = True) -> None:
+    def __init__(
+        self, width: PositiveInt, heads: PositiveInt, *, kv_heads: PositiveInt | None = None, bias: bool = True
+    ) -> None:
         super().__init__()
         check_divisible("width", width, "heads", heads)
-        self.heads = heads
+        kv_heads = kv_heads or heads
+        check_divisible("heads", heads, "kv_heads", kv_heads)
+        self.heads, self.sharing = heads, heads // kv_heads  # so many heads share one pair of key and value
         self.query = Linear(width, width, bias)
-        self.key = Linear(width, width, bias)
-        self.value = Linear(width, width, bias)
+        self.key = Linear(width, width // heads * kv_heads, bias)
+        self.value = Linear(width, width // heads * kv_heads, bias)
         self.output = Linear(width, width, bias)
 
     @checked
     def forward(
-        self, x: Float[Tensor, "batch time width"], *, mask: Bool[Tensor, "..."] | None = None, causal: bool = False
+        self,
+        x: Float[Tensor, "batch time width"],
+        context: Float[Tensor, "batch keys width"] | None = None,
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        causal: bool = False,
+        bias: Float[Tensor, "..."] | None = None,
+        cache: Extend | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        q, k, v = (split_heads(layer(x), self.heads) for layer in (self.query, self.key, self.value))
-        return self.output(merge_heads(attention(q, k, v, mask=mask, causal=causal)))
+        q = split_heads(self.query(x), self.heads)
+        source = x if context is None else context
+        k, v = (split_heads(layer(source), self.heads // self.sharing) for layer in (self.key, self.value))
+        if cache is not None:
+            k, v = cache(k, v)
+        if self.sharing > 1:
+            k, v = (part.repeat_interleave(self.sharing, 1) for part in (k, v))
+        return self.output(merge_heads(attention(q, k, v, mask=mask, causal=causal, bias=bias)))
 
     def extra_repr(self) -> str:
-        return f"heads={self.heads}"
+        return f"heads={self.heads}" + (f", kv_heads={self.heads // self.sharing}" if self.sharing > 1 else "")
 
 
 def _allowed(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
     """Say which pairs may meet, or None for all."""
     queries, keys = scores.shape[-2:]
     if mask is not None:
-        # With three axes nobody could tell a mask for each example from one for each head.
-        fits = mask.ndim in (2, scores.ndim) and all(
-            size in (1, full) for size, full in zip(mask.shape[::-1], scores.shape[::-1], strict=False)
-        )
-        if not fits:
-            raise ValueError(
-                f"mask must have the axes (queries, keys) or all of {tuple(scores.shape)}, each of that size or 1, "
-                f"got {tuple(mask.shape)}"
-            )
+        _check_axes("mask", mask, scores)
     if not causal:
         return mask
     if queries > keys:
@@ -139,3 +160,15 @@ def _allowed(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None
     # Aligned at the end: the last query is the last key's position.
     past = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril(keys - queries)
     return past if mask is None else mask & past
+
+
+def _check_axes(name: str, given: Tensor, scores: Tensor) -> None:
+    # With three axes nobody could tell a mask for each example from one for each head.
+    fits = given.ndim in (2, scores.ndim) and all(
+        size in (1, full) for size, full in zip(given.shape[::-1], scores.shape[::-1], strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"{name} must have the axes (queries, keys) or all of {tuple(scores.shape)}, each of that size or 1, "
+            f"got {tuple(given.shape)}"
+        )

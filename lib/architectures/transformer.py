@@ -1,6 +1,7 @@
 """A small Transformer: attention moves between positions, an MLP works on each, residuals carry the sum."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -9,8 +10,9 @@ from lib.core.boundary import PositiveFloat, PositiveInt, checked
 from lib.core.validation import check_divisible, check_indices
 
 from .activations import gelu
-from .attention import MultiHeadAttention
+from .attention import Extend, MultiHeadAttention
 from .dense import Linear
+from .kv_cache import KVCache
 from .normalization import LayerNorm
 
 __all__ = ["MLP", "Block", "Transformer", "TransformerConfig"]
@@ -64,9 +66,14 @@ class Block(nn.Module):
         self.mlp = MLP(width, mlp_width)
 
     def forward(
-        self, x: Float[Tensor, "batch time width"], *, mask: Bool[Tensor, "..."] | None = None, causal: bool = False
+        self,
+        x: Float[Tensor, "batch time width"],
+        *,
+        mask: Bool[Tensor, "..."] | None = None,
+        causal: bool = False,
+        cache: Extend | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        x = x + self.attention(self.attention_norm(x), mask=mask, causal=causal)
+        x = x + self.attention(self.attention_norm(x), mask=mask, causal=causal, cache=cache)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -74,6 +81,8 @@ class Block(nn.Module):
 @dataclass(frozen=True)
 class TransformerConfig:
     """Sizes of a Transformer: how many layers, features, heads, tokens, positions. ``mlp_width`` is 4 × ``width`` unless given.
+
+    A ``tied`` head is the table of the embedding, and has no bias (Press & Wolf 2017).
 
     >>> TransformerConfig(layers=2, width=8, heads=2, vocabulary=50, context=16).mlp_width
     32
@@ -90,6 +99,7 @@ class TransformerConfig:
     context: PositiveInt
     mlp_width: PositiveInt | None = None
     causal: bool = True
+    tied: bool = False
     eps: PositiveFloat = 1e-5
 
     def __post_init__(self) -> None:
@@ -102,7 +112,8 @@ class Transformer(nn.Module):
     """Tokens in, logits for the next token out: embedding, learned positions, pre-norm blocks, a norm, a head.
 
     This is the form of GPT. Position t sees tokens 0 … t; with ``causal=False`` all see all. Weights start
-    normal with standard deviation 0.02, biases at 0 (Radford et al. 2018, section 4.1).
+    normal with standard deviation 0.02, biases at 0 (Radford et al. 2018, section 4.1). With a ``cache`` the tokens
+    are the next ones of those that it has read, and only their logits are computed.
 
     >>> config = TransformerConfig(layers=2, width=8, heads=2, vocabulary=50, context=16)
     >>> Transformer(config)(torch.tensor([[3, 1, 4]])).shape
@@ -122,7 +133,9 @@ class Transformer(nn.Module):
         self.positions = nn.Embedding(c.context, c.width)
         self.blocks = nn.ModuleList(Block(c.width, c.heads, c.mlp_width, eps=c.eps) for _ in range(c.layers))
         self.norm = LayerNorm(c.width, c.eps)
-        self.head = Linear(c.width, c.vocabulary)
+        self.head = Linear(c.width, c.vocabulary, bias=not c.tied)
+        if c.tied:
+            self.head.weight = self.embedding.weight
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -130,15 +143,21 @@ class Transformer(nn.Module):
         for module in self.modules():
             if isinstance(module, Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, Linear):
+            if isinstance(module, Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
     @checked
-    def forward(self, tokens: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch time vocabulary"]:
-        if tokens.shape[1] > self.config.context:
-            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {tokens.shape[1]}")
+    def forward(
+        self, tokens: Int64[Tensor, "batch time"], *, cache: KVCache | None = None
+    ) -> Float[Tensor, "batch time vocabulary"]:
+        begin = 0 if cache is None else cache.length
+        end = begin + tokens.shape[1]
+        if end > self.config.context:
+            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {end}")
+        if cache is not None and not self.config.causal:
+            raise ValueError("a cache needs a causal model: without, earlier positions would see later ones")
         check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")
-        x = self.embedding(tokens) + self.positions.weight[: tokens.shape[1]]
-        for block in self.blocks:
-            x = block(x, causal=self.config.causal)
+        x = self.embedding(tokens) + self.positions.weight[begin:end]
+        for layer, block in enumerate(self.blocks):
+            x = block(x, causal=self.config.causal, cache=None if cache is None else partial(cache.extend, layer))
         return self.head(self.norm(x))

@@ -125,8 +125,8 @@ def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
 
     Raises:
         TypeError: not a module.
-        ValueError: a model with nothing to cut, ranks that do not divide its heads or hidden features, or whose models
-            differ; no process group.
+        ValueError: a model with nothing to cut or a matrix that two of its parts share, ranks that do not divide its
+            heads or hidden features, or whose models differ; no process group.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
@@ -135,6 +135,13 @@ def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
         raise ValueError(
             f"model must hold attention or an MLP of lib.architectures to be cut, got {type(model).__name__}"
         )
+    owners: dict[nn.Parameter, str] = {}
+    for name in plan:
+        for parameter in model.get_submodule(name).parameters(recurse=False):
+            if owners.setdefault(parameter, name) != name:
+                raise ValueError(
+                    f"each matrix is cut in one way, got one that {owners[parameter]} and {name} share; build with tied=False"
+                )
     compare_lists("model", described(model, values={*model.parameters()}), group=group)
     itself = plan.pop("", None)
     model = replaced(model, plan)
@@ -167,6 +174,7 @@ def _deal_heads(attention: MultiHeadAttention, *, group: Group) -> MultiHeadAtte
     """Leave it this rank's number of heads, and put one *f* before its three input maps."""
     _, ranks = place_in_group(group)
     check_divisible("heads", attention.heads, "ranks", ranks)
+    check_divisible("kv_heads", attention.heads // attention.sharing, "ranks", ranks)
     attention.heads //= ranks
     attention.register_forward_pre_hook(lambda _, inputs: (copy_to_ranks(inputs[0], group=group), *inputs[1:]))
     return attention

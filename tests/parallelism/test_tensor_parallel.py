@@ -502,6 +502,12 @@ BAD = {
         ValueError,
         lambda: shard_state_dict({"weight": torch.zeros(8, 3)}, ColumnParallelLinear(3, 9)),
     ),
+    "got one that embedding and head share": (
+        ValueError,
+        lambda: tensor_parallel(
+            Transformer(TransformerConfig(layers=1, width=6, heads=3, vocabulary=6, context=4, tied=True))
+        ),
+    ),
 }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import jaxtyping
 import pytest
-import torch
 
 # Before anything imports lib: each jaxtyping annotation is then checked at every call.
 jaxtyping.install_import_hook("lib", "typechecker.check")
@@ -21,6 +20,8 @@ hypothesis.settings.load_profile("book")
 @pytest.fixture(autouse=True)
 def _seeded():
     """Each test starts from the same random numbers, alone or in the whole run."""
+    import torch  # here, so that the process that only hands out the tests does not load it
+
     torch.manual_seed(0)
 
 

@@ -23,6 +23,8 @@ class Forked:
 
     # How long the server takes over what a fresh one would have to load.
     loading_s = 0.0
+    # Whether an interrupt comes while it is being started.
+    interrupted = False
 
     def __init__(self, command: list[str], *, pass_fds: list[int], **_):
         self.returncode = None
@@ -34,6 +36,8 @@ class Forked:
             except BaseException:
                 traceback.print_exc()
             os._exit(1)
+        if Forked.interrupted:
+            signal.raise_signal(signal.SIGINT)
 
     def _become_a_program(self, kept: set[int]) -> None:
         os.setsid()

@@ -1,11 +1,18 @@
 """With the network off, this machine is reachable and nothing else is: by namespace, and by guard."""
 
+import contextlib
+import datetime
 import json
+import multiprocessing
 import os
+import runpy
+import socket
 import subprocess
 import sys
 
 import pytest
+import torch
+import torch.distributed as dist
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tools import offline
@@ -54,18 +61,6 @@ with tempfile.TemporaryDirectory() as folder:
     socket.socket(socket.AF_UNIX).connect(os.path.join(folder, "s"))
 print("reached")
 """
-TWO_RANKS = """\
-import os, sys, torch
-import torch.distributed as dist
-from datetime import timedelta
-rank = int(sys.argv[2])
-dist.init_process_group("gloo", init_method=sys.argv[1], rank=rank, world_size=2, timeout=timedelta(seconds=60))
-total = torch.tensor(rank + 1)
-dist.all_reduce(total)
-sys.stdout.write(f"{int(total)}\\n")
-dist.destroy_process_group()
-"""
-
 OBSTACLE = offline.namespace_obstacle()
 WAYS = ["--guard"] if OBSTACLE else ["--guard", "--namespace"]
 each_way = pytest.mark.parametrize("way", WAYS)
@@ -104,13 +99,35 @@ def test_the_guard_reaches_a_notebook_kernel(tmp_path):
     assert loopback == "reached\n"
 
 
-def test_the_guard_lets_ranks_meet(tmp_path):
-    script = tmp_path / "rank.py"
-    script.write_text(TWO_RANKS)
-    meeting = (tmp_path / "meeting").as_uri()
-    both = f"'{sys.executable}' '{script}' {meeting} 0 & '{sys.executable}' '{script}' {meeting} 1; wait"
-    done = run_offline("--guard", "sh", "-c", both)
-    assert done.stdout.split() == ["3", "3"], done.stderr
+def meet(rank, meeting, answers):
+    """What a rank does under the guard, in a fork of this process, which has torch loaded."""
+    runpy.run_path(str(offline.GUARD / "sitecustomize.py"))
+    with contextlib.suppress(OSError):
+        socket.create_connection(("192.0.2.1", 80), 20)
+        answers.put("reached")
+    dist.init_process_group(
+        "gloo", init_method=meeting, rank=rank, world_size=2, timeout=datetime.timedelta(seconds=60)
+    )
+    total = torch.tensor(rank + 1)
+    dist.all_reduce(total)
+    answers.put(total.item())
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("meeting", ["file://{}", "tcp://localhost:{}"], ids=["in a file", "at a port"])
+def test_the_guard_lets_ranks_meet(tmp_path, meeting):
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    place = meeting.format(port if "tcp" in meeting else tmp_path / "meeting")
+    ranks = [context.Process(target=meet, args=(rank, place, answers)) for rank in range(2)]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join(timeout=120)
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+    assert [answers.get() for _ in ranks] == [3, 3]
 
 
 def test_the_namespace_is_preferred():

@@ -6,8 +6,11 @@ import sys
 from tools.notebooks.files import ROOT
 
 
-def test_the_grammar_of_international_addresses_is_not_loaded():
-    told = "import tools.notebooks, sys; print('nbformat' in sys.modules, [m for m in sys.modules if m.startswith('rfc3987_syntax.')])"
+def test_no_grammar_of_international_addresses_no_server_and_no_plots_are_loaded():
+    told = (
+        "import tools.notebooks, sys; print('nbformat' in sys.modules, "
+        "[m for m in sys.modules if m.startswith(('rfc3987_syntax.', 'jupyter_server', 'matplotlib', 'torch'))])"
+    )
     run = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "True []\n"
 

@@ -5,7 +5,6 @@ import io
 
 import nbformat
 import numpy as np
-from matplotlib import image
 
 from tools.notebooks.tolerance import check_declaration, check_number
 
@@ -63,6 +62,8 @@ def largest_change(stored: list[dict], fresh: list[dict]) -> float:
 
 
 def _pictures(outputs: list[dict]) -> list[np.ndarray]:
+    from matplotlib import image  # here: most commands compare no picture
+
     found = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     return [_on_white(image.imread(io.BytesIO(base64.b64decode(png)), format="png")) for png in found]
 

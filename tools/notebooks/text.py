@@ -5,7 +5,6 @@ import copy
 from collections import defaultdict, deque
 from itertools import zip_longest
 
-import jupytext
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -20,6 +19,8 @@ def export_text(notebook: nbformat.NotebookNode) -> str:
 
     Raises NotebookError for a cell that MyST would read otherwise, such as `+++` or front matter in Markdown.
     """
+    import jupytext  # which loads a server; only this command needs it
+
     notebook = canonicalise(notebook)
     if not notebook.cells:
         raise NotebookError("the notebook has no cells")
@@ -49,6 +50,8 @@ def import_text(text: str, existing: nbformat.NotebookNode | None = None) -> nbf
     Code cells that stand unchanged in `existing` keep their outputs; the others have none until
     they are executed. Its measured running seconds are kept where the text gives none. Raises NotebookError for text that is not MyST, or code that is not Python.
     """
+    import jupytext
+
     try:
         notebook = jupytext.reads(text, fmt=FORMAT)
     except Exception as error:  # jupytext and yaml raise many kinds

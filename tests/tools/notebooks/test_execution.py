@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -14,7 +12,7 @@ from lib.core import checkpoints
 from tools.notebooks import NotebookError, deviations, environment, execute, execution, read, write
 from tools.notebooks.__main__ import main
 from tools.notebooks.environment import KERNEL_ENVIRONMENT
-from tools.notebooks.files import ROOT, replace_text
+from tools.notebooks.files import replace_text
 
 
 def without_seconds(path: Path) -> str:
@@ -213,9 +211,10 @@ def test_a_foreign_kernel_is_refused_before_it_is_started(notebook_file, capfd):
     assert "kernel 'ir' (R) is unknown here: chapters run on python3" in capfd.readouterr().err
 
 
-def test_the_command_line_explains_itself():
-    done = subprocess.run(
-        [sys.executable, "-m", "tools.notebooks", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+def test_the_command_line_explains_itself(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
     for command in ("execute", "verify", "check", "edit", "export", "import"):
-        assert re.search(rf"^ +{command} +\w", done.stdout, re.MULTILINE), command
+        assert re.search(rf"^ +{command} +\w", told, re.MULTILINE), command

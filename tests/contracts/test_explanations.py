@@ -77,7 +77,7 @@ FAMILY = {
         differentiates=False,
     ),
     "occlusion, one entry alone": Method(
-        lambda m, x, t: occlusion(m, x, t, window=(1,) * (x.ndim - 1), baseline=ramp(x), reveal=True, chunk_size=7),
+        lambda m, x, t: occlusion(m, x, t, window=(1,) * (x.ndim - 1), baseline=ramp(x), reveal=True, chunk_size=47),
         linear=lambda w, x: w * (x - ramp(x)),
         localises=False,  # one pixel alone is no pattern
         differentiates=False,

@@ -1,9 +1,10 @@
 """A change in any source reaches every page that shows something of it, and leaves the others alone."""
 
 import json
+import shutil
 
 import pytest
-from tiny_book import COMPLETE, notebook
+from tiny_book import COMPLETE, Book, notebook
 
 FUNCTION = 'def linear(x):\n    """Map.\n\n    Equation: eq-affine\n    """\n    return x\n'
 TEST = 'import pytest\n\n\n@pytest.mark.equation("eq-affine")\ndef test_linear():\n    assert 1 + 1 == 2\n'
@@ -27,15 +28,27 @@ PAGES = {
 }
 
 
-@pytest.fixture
-def whole(book):
-    """A book with every kind of page that depends on others, built once."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A book with every kind of page that depends on others, built once, and a copy of all its files."""
+    root, copy = tmp_path_factory.mktemp("fresh") / "book", tmp_path_factory.mktemp("fresh") / "copy"
     extensions = ("sphinxcontrib.bibtex", "fresh_pages", "formula_index", "source_map")
     excluded = ["_out", "_trees", "jupyter_execute", "lib", "tests"]
-    made = book(*extensions, bibtex_bibfiles=["works.bib"], exclude_patterns=excluded, numfig=True, math_numfig=True)
+    config = {"bibtex_bibfiles": ["works.bib"], "exclude_patterns": excluded, "numfig": True, "math_numfig": True}
+    made = Book(root, extensions, config)
     for name, text in PAGES.items():
         made.write(name, text)
     assert "eq-first: no docstring in lib has the line" in made.build().warnings
+    shutil.copytree(root, copy)
+    return made, copy
+
+
+@pytest.fixture
+def whole(built):
+    """The book as it was first built: a test may change its files and build again."""
+    made, copy = built
+    shutil.rmtree(made.root)
+    shutil.copytree(copy, made.root)  # with the times of the files, by which Sphinx knows them
     return made
 
 

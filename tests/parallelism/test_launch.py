@@ -592,6 +592,7 @@ sys.stdout.write(f"{os.environ['GROUP_RANK']} {os.environ['RANK']} {first} {seco
 sys.stdout.flush()
 assert run_ranks(torch.get_num_threads, 2) == [1, 1]
 assert torch.get_num_threads() == 2  # as before
+assert len(set(run_ranks(lambda: torch.rand(1).item(), 2))) == 2  # each rank draws its own
 """
 
 FAILING = """

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import psutil
@@ -254,19 +255,31 @@ def hold_the_interpreter_on_rank_one():
     return dist.get_rank()
 
 
-@pytest.mark.parametrize(
-    ("fn", "late"),
-    [(sleep_on_rank_one, "0, 1"), (hold_the_interpreter_on_rank_one, "1")],
-    ids=["sleeps", "holds the lock"],
-)
-def test_a_hanging_rank_ends_the_run_at_the_timeout_and_is_named_with_its_place(fn, late):
-    with pytest.raises(RuntimeError, match=f"^rank {late} of 2 did not finish within 3 s and was ended") as caught:
-        run_ranks(fn, 2, timeout=3)
-    place = str(caught.value).split("rank 1 stood in:\n")[1]
+HANGING = {"sleeps": (sleep_on_rank_one, "0, 1"), "holds the lock": (hold_the_interpreter_on_rank_one, "1")}
+
+
+@pytest.fixture(scope="module")
+def told():
+    """What is said of each function that hangs; both at once, since each is waited for."""
+
+    def message(name):
+        with pytest.raises(RuntimeError) as caught:
+            run_ranks(HANGING[name][0], 2, timeout=3)
+        return str(caught.value)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(HANGING, pool.map(message, HANGING), strict=True))
+
+
+@pytest.mark.parametrize("name", HANGING)
+def test_a_hanging_rank_ends_the_run_at_the_timeout_and_is_named_with_its_place(told, name):
+    fn, late = HANGING[name]
+    assert told[name].startswith(f"rank {late} of 2 did not finish within 3 s and was ended")
+    place = told[name].split("rank 1 stood in:\n")[1]
     # The function's own line, and nothing of what called it.
     assert [line.split(" in ")[1] for line in place.splitlines()] == [fn.__name__]
     # Who waits for the late one is told apart by the place.
-    assert ("barrier" in str(caught.value)) == (late == "0, 1")
+    assert ("barrier" in told[name]) == (late == "0, 1")
     assert run_ranks(sum_of_ranks, 2, 0)[1][1] == 1.0
 
 

@@ -15,6 +15,8 @@ __all__ = ["GRU"]
 class GRU(Recurrent):
     """``hₜ = (1 − zₜ) nₜ + zₜ hₜ₋₁``: what the update gate z does not keep is replaced (Cho et al. 2014, section 2.3).
 
+    Equation: eq-gru
+
     Gates r, z are sigmoids of ``W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh`` in their rows; the rows stand in the order r, z, n.
     The candidate n is a tanh, in which the reset gate acts on W_hh h + b_hh with ``reset="after"``, as in torch, and
     on h itself with ``reset="before"``, as in the paper. The state dict is that of :class:`torch.nn.GRU`, and so are

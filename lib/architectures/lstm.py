@@ -14,6 +14,8 @@ __all__ = ["LSTM"]
 class LSTM(Recurrent):
     """A cell ``cₜ = fₜ cₜ₋₁ + iₜ gₜ`` read through a gate, ``hₜ = oₜ tanh(cₜ)`` (Gers et al. 2000, section 3).
 
+    Equation: eq-lstm
+
     Gates i, f, o are sigmoids and the candidate g a tanh of ``W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh``, whose rows stand in
     the order i, f, g, o. Hochreiter & Schmidhuber (1997) had no forget gate f. The state is the pair (h, c). The state
     dict is that of :class:`torch.nn.LSTM`, and so are outputs and states with ``batch_first=True``.

@@ -18,6 +18,8 @@ __all__ = ["RNN", "JordanRNN"]
 class RNN(Recurrent):
     """Elman's network, ``hₜ = tanh(W_ih xₜ + b_ih + W_hh hₜ₋₁ + b_hh)`` (Elman 1990, figure 2).
 
+    Equation: eq-elman
+
     The state dict is that of :class:`torch.nn.RNN`, and so are outputs and states with ``batch_first=True``.
 
     >>> outputs, state = RNN(3, 4)(torch.zeros(2, 5, 3), torch.tensor([5, 2]))
@@ -53,6 +55,8 @@ class JordanRNN(nn.Module):
     """A network that remembers what it answered: ``hₜ = tanh(W xₜ + U yₜ₋₁)``, ``yₜ = V hₜ`` (Jordan 1986).
 
     Its state is its output, so that it can only keep what its answer shows. Each map has a bias.
+
+    Equation: eq-jordan
 
     >>> JordanRNN(3, 4, 2)(torch.zeros(1, 5, 3)).shape
     torch.Size([1, 5, 2])

@@ -33,6 +33,9 @@ def sequences(dtype=torch.float64, batch=4):
     return torch.randn(batch, 6, 3, generator=seeded(0), dtype=dtype)
 
 
+@pytest.mark.equation("eq-elman")
+@pytest.mark.equation("eq-lstm")
+@pytest.mark.equation("eq-gru")
 @every_kind
 @pytest.mark.parametrize(("layers", "bidirectional", "bias"), itertools.product((1, 3), (False, True), (False, True)))
 def test_outputs_states_and_gradients_are_torchs(kind, layers, bidirectional, bias):
@@ -194,6 +197,7 @@ def test_a_gate_before_the_product_is_the_papers_unit():
     assert (after(x)[0] - gru(x)[0]).abs().max() > 1e-3
 
 
+@pytest.mark.equation("eq-jordan")
 def test_jordans_network_remembers_its_answer_alone():
     net = JordanRNN(3, 4, 2).double()
     x = sequences(batch=1)

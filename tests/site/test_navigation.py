@@ -21,7 +21,7 @@ def test_the_track_in_the_header_leads_to_its_list(desk):
 def test_the_next_chapter_of_the_track_is_offered_beside_the_next_page(desk):
     page = desk.open("chapters/formulas/softmax_and_cross_entropy.html").page
     assert page.locator("a.track-next").get_attribute("href") == "../code/train_a_cnn.html"
-    assert page.locator("a.right-next").get_attribute("href") == "gradient_attribution.html"
+    assert page.locator("a.right-next").get_attribute("href") == "recurrence_and_gates.html"
     page.locator("a.track-next").click()
     page.wait_for_url(f"**/{ACROSS}")
     assert page.locator("a.track-previous").get_attribute("href") == "../formulas/softmax_and_cross_entropy.html"

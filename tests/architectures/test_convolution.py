@@ -105,6 +105,10 @@ def test_the_result_does_not_depend_on_how_the_batch_is_cut(monkeypatch, block_b
         assert_close(*pair)
 
 
+def test_a_window_moves_by_one_and_has_no_gaps_unless_told_otherwise():
+    assert Window((3, 2)) == Window.of((3, 2)) == Window((3, 2), (1, 1), (0, 0), (1, 1))
+
+
 def test_the_patches_of_a_block_take_a_mebibyte_at_most_unless_one_image_takes_more():
     # 9 · 3 cells at 32² positions, 4 bytes each: 110,592 bytes an image, so 9 images fit into 1,048,576.
     window = Window.of(3, padding=1)

@@ -67,6 +67,16 @@ def test_the_confusion_matrix_writes_every_count_and_shades_errors_only():
     assert torch.equal(counts, torch.tensor([[50, 3], [0, 47]]))
 
 
+def test_counts_on_dark_cells_are_white():
+    axis = confusion_matrix(torch.tensor([[9, 10], [5, 9]]), ["cat", "dog"]).axes[0]
+    assert [(text.get_text(), text.get_color()) for text in axis.texts] == [
+        ("9", "black"),
+        ("10", "white"),
+        ("5", "black"),
+        ("9", "black"),
+    ]
+
+
 def test_palette_colours_stay_apart_for_colour_blind_readers():
     use_book_style()
     cycle = [mpl.colors.to_rgb(colour) for colour in mpl.rcParams["axes.prop_cycle"].by_key()["color"]]

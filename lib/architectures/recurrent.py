@@ -1,6 +1,7 @@
 """What all recurrent networks share: one step after another, layers, two directions, sequences of different lengths."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ __all__ = ["Recurrent", "State"]
 State = Float[Tensor, "..."] | tuple[Float[Tensor, "..."], Float[Tensor, "..."]]
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, ABC):
     """What an Elman network, an LSTM and a GRU have in common; each gives its own step.
 
     Sequences of different lengths are padded at their ends and come beside their
@@ -56,11 +57,11 @@ class Recurrent(nn.Module):
                     self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape)))
         self.reset_parameters()
 
+    @abstractmethod
     def step(
         self, projected: Tensor, state: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, ...]:
         """One step in time: the new state from ``W_ih x + b_ih`` and the old state; ``weight`` and ``bias`` are W_hh and b_hh."""
-        raise NotImplementedError
 
     def reset_parameters(self) -> None:
         """Draw weights and biases anew from U(−1/√hidden, 1/√hidden), in torch's order."""

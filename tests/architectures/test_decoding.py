@@ -217,11 +217,3 @@ WRONG = {
     "end": (lambda: beam_search(lambda t: torch.zeros(*t.shape, 3), torch.tensor([0]), beams=1, end=3, longest=2), ValueError, "end must lie in 0 … 2, the vocabulary, got 3"),
     "beams": (lambda: beam_search(lambda t: torch.zeros(*t.shape, 3), torch.tensor([0]), beams=0, end=1, longest=2), ValueError, "beams must be at least 1, got 0"),
 }  # fmt: skip
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize("name", WRONG)
-def test_bad_input_is_told_with_value_and_rule(name):
-    call, error, message = WRONG[name]
-    with pytest.raises(error, match=message):
-        call()

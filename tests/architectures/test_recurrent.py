@@ -233,11 +233,3 @@ WRONG = {
     "gain": (lambda: RNN(3, 4).make_orthogonal(0.0), ValueError, "gain must be positive and finite, got 0.0"),
     "forget bias": (lambda: LSTM(3, 4, bias=False).set_forget_bias(), ValueError, "bias=True, got bias=False"),
 }  # fmt: skip
-
-
-@pytest.mark.bad_input
-@pytest.mark.parametrize("name", WRONG)
-def test_bad_input_is_told_with_value_and_rule(name):
-    call, error, message = WRONG[name]
-    with pytest.raises(error, match=message):
-        call()

@@ -1,0 +1,20 @@
+"""Bad input of the layers for sequences is told with the value received and the rule: each file's table of it."""
+
+import pytest
+from test_decoding import WRONG as DECODING
+from test_positions import WRONG as POSITIONS
+from test_recurrent import WRONG as RECURRENT
+
+WRONG = RECURRENT | DECODING | {name: (call, ValueError, message) for name, (call, message) in POSITIONS.items()}
+
+
+def test_no_case_hides_another():
+    assert len(WRONG) == len(RECURRENT) + len(DECODING) + len(POSITIONS)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("name", WRONG)
+def test_bad_input_is_told_with_value_and_rule(name):
+    call, error, message = WRONG[name]
+    with pytest.raises(error, match=message):
+        call()

@@ -6,17 +6,20 @@ from .photographs import photograph, photograph_names
 from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, smollm2_file
 from .speech import JapaneseVowels, load_japanese_vowels
 from .tabular import BreastCancer, load_breast_cancer
+from .time_series import MaunaLoa, load_mauna_loa
 
 __all__ = [
     "BreastCancer",
     "EfficientNetLite0",
     "GgufHeader",
     "JapaneseVowels",
+    "MaunaLoa",
     "Mnist",
     "efficientnet_lite0",
     "imagenet_labels",
     "load_breast_cancer",
     "load_japanese_vowels",
+    "load_mauna_loa",
     "load_mnist",
     "photograph",
     "photograph_names",

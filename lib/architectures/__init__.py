@@ -12,7 +12,7 @@ from .lenet import LeNet5
 from .lstm import LSTM
 from .normalization import LayerNorm, layer_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
-from .positions import alibi, rotary, sinusoidal_positions
+from .positions import LearnedPositions, alibi, rotary, sinusoidal_positions
 from .rnn import RNN, JordanRNN
 from .softmax import cross_entropy, log_softmax, softmax
 from .transformer import MLP, Block, Transformer, TransformerConfig
@@ -31,6 +31,7 @@ __all__ = [
     "KVCache",
     "LayerNorm",
     "LeNet5",
+    "LearnedPositions",
     "Linear",
     "MaxPool2d",
     "MultiHeadAttention",

@@ -14,6 +14,7 @@ from .attention import Extend, MultiHeadAttention
 from .dense import Linear
 from .kv_cache import KVCache
 from .normalization import LayerNorm
+from .positions import LearnedPositions
 
 __all__ = ["MLP", "Block", "Transformer", "TransformerConfig"]
 
@@ -130,7 +131,7 @@ class Transformer(nn.Module):
         self.config = config
         c = config
         self.embedding = nn.Embedding(c.vocabulary, c.width)
-        self.positions = nn.Embedding(c.context, c.width)
+        self.positions = LearnedPositions(c.context, c.width)
         self.blocks = nn.ModuleList(Block(c.width, c.heads, c.mlp_width, eps=c.eps) for _ in range(c.layers))
         self.norm = LayerNorm(c.width, c.eps)
         self.head = Linear(c.width, c.vocabulary, bias=not c.tied)
@@ -141,7 +142,7 @@ class Transformer(nn.Module):
     def reset_parameters(self) -> None:
         """Draw the weights of all embeddings and affine maps anew, and set the biases to 0."""
         for module in self.modules():
-            if isinstance(module, Linear | nn.Embedding):
+            if isinstance(module, Linear | nn.Embedding | LearnedPositions):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -157,7 +158,7 @@ class Transformer(nn.Module):
         if cache is not None and not self.config.causal:
             raise ValueError("a cache needs a causal model: without, earlier positions would see later ones")
         check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")
-        x = self.embedding(tokens) + self.positions.weight[begin:end]
+        x = self.positions(self.embedding(tokens), start=begin)
         for layer, block in enumerate(self.blocks):
             x = block(x, causal=self.config.causal, cache=None if cache is None else partial(cache.extend, layer))
         return self.head(self.norm(x))

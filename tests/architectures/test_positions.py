@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from lib.architectures import alibi, attention, rotary, sinusoidal_positions
-from lib.core import seeded
+from lib.architectures import LearnedPositions, alibi, attention, rotary, sinusoidal_positions
+from lib.core import fixed_seed, seeded
 
 
+@pytest.mark.equation("eq-sinusoidal-positions")
 def test_sines_and_cosines_are_those_of_the_paper():
     table = sinusoidal_positions(50, 8)
     for position in (0, 1, 49):
@@ -35,6 +36,30 @@ def test_far_positions_are_as_exact_as_near_ones():
     assert_close(far, torch.tensor([math.sin(1e7), math.cos(1e7)]), rtol=0, atol=1e-6)
 
 
+@pytest.mark.equation("eq-learned-positions")
+def test_each_token_gets_the_row_of_its_position():
+    with fixed_seed(0):
+        positions = LearnedPositions(400, 6)
+    assert positions.weight.std().item() == pytest.approx(0.02, rel=0.05)  # 2,400 draws: three standard errors
+    x = torch.randn(2, 3, 6, generator=seeded(1), requires_grad=True)
+    table = torch.nn.Embedding.from_pretrained(positions.weight.detach())
+    assert torch.equal(positions(x, start=397), x + table(torch.tensor([397, 398, 399])))
+    positions(x, start=5).sum().backward()
+    assert torch.equal(x.grad, torch.ones_like(x))
+    assert positions.weight.grad.sum(1).nonzero().flatten().tolist() == [5, 6, 7]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("pairs", ["neighbours", "halves"])
+def test_half_precision_turns_by_the_exact_angle_far_away(dtype, pairs):
+    """Neither dtype can hold 100,000, and float32 angles there are good for two decimals."""
+    x = torch.randn(3, 8, generator=seeded(0)).to(dtype)
+    exact = rotary(x.double(), start=100_000, pairs=pairs)
+    # One rounding of the result, of numbers up to 4.
+    assert_close(rotary(x, start=100_000, pairs=pairs).double(), exact, rtol=0, atol=2 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.equation("eq-rotary")
 @pytest.mark.parametrize("pairs", ["neighbours", "halves"])
 def test_a_rotated_product_depends_on_the_distance_alone(pairs):
     q, k = torch.randn(2, 1, 8, generator=seeded(0), dtype=torch.float64)
@@ -58,6 +83,7 @@ def test_rotation_is_a_product_of_complex_numbers():
     assert_close(halves, torch.cat([expected[..., 0::2], expected[..., 1::2]], -1))
 
 
+@pytest.mark.equation("eq-alibi")
 def test_alibi_takes_off_in_proportion_to_the_distance():
     bias = alibi(8, 5, 5)
     assert bias[0, :, 4, 0].tolist() == [-4 * 2.0**-h for h in range(1, 9)]
@@ -81,15 +107,39 @@ def test_a_bias_is_added_to_the_scores():
 
 
 WRONG = {
-    "odd width": (lambda: sinusoidal_positions(4, 3), "width 3 must be divisible by pairs of 2"),
-    "odd head_dim": (lambda: rotary(torch.zeros(4, 3)), "width 3 must be divisible by pairs of 2"),
-    "no position": (lambda: sinusoidal_positions(0, 4), "time must be at least 1, got 0"),
-    "start": (lambda: rotary(torch.zeros(4, 2), start=-1), "start must be at least 0, got -1"),
-    "base": (lambda: rotary(torch.zeros(4, 2), base=0.0), "base must be positive and finite, got 0.0"),
-    "pairs": (lambda: rotary(torch.zeros(4, 2), pairs="thirds"), "pairs must be 'neighbours' or 'halves', got 'thirds'"),
-    "queries": (lambda: alibi(2, 4, 3), "each query must have a key, got 4 queries and 3 keys"),
+    "odd width": (lambda: sinusoidal_positions(4, 3), ValueError, "width 3 must be divisible by pairs of 2"),
+    "odd head_dim": (lambda: rotary(torch.zeros(4, 3)), ValueError, "width 3 must be divisible by pairs of 2"),
+    "learned, beyond the table": (
+        lambda: LearnedPositions(4, 2)(torch.zeros(3, 2), start=2), ValueError, "the table has positions 0 to 3, got 2 to 4"
+    ),
+    "learned, longer than the table": (
+        lambda: LearnedPositions(4, 2)(torch.zeros(5, 2)), ValueError, "the table has positions 0 to 3, got 0 to 4"
+    ),
+    "learned, negative": (
+        lambda: LearnedPositions(4, 2)(torch.zeros(1, 2), start=-1), ValueError, "start must be at least 0, got -1"
+    ),
+    "learned, width": (
+        lambda: LearnedPositions(4, 2)(torch.zeros(3, 4)), ValueError, "x must have the width of the table, 2, got 4"
+    ),
+    "learned, no position": (lambda: LearnedPositions(0, 2), ValueError, "context must be at least 1, got 0"),
+    "no position": (lambda: sinusoidal_positions(0, 4), ValueError, "time must be at least 1, got 0"),
+    "start": (lambda: rotary(torch.zeros(4, 2), start=-1), ValueError, "start must be at least 0, got -1"),
+    "base": (lambda: rotary(torch.zeros(4, 2), base=0.0), ValueError, "base must be positive and finite, got 0.0"),
+    "between two positions": (lambda: rotary(torch.zeros(4, 2), start=0.5), TypeError, "start must be an int, got float 0.5"),
+    "half a position": (lambda: sinusoidal_positions(4, 2, start=0.5), TypeError, "start must be an int, got float 0.5"),
+    "learned, half a position": (
+        lambda: LearnedPositions(4, 2)(torch.zeros(1, 2), start=0.5), TypeError, "start must be an int, got float 0.5"
+    ),
+    "learned, tokens": (
+        lambda: LearnedPositions(4, 2)(torch.zeros(1, 2).long()), TypeError, "x must be floating point, got torch.int64"
+    ),
+    "negative": (lambda: sinusoidal_positions(4, 2, start=-1), ValueError, "start must be at least 0, got -1"),
+    "base of the sines": (lambda: sinusoidal_positions(4, 2, base=-1.0), ValueError, "base must be positive and finite, got -1.0"),
+    "pairs": (lambda: rotary(torch.zeros(4, 2), pairs="thirds"), ValueError, "pairs must be 'neighbours' or 'halves', got 'thirds'"),
+    "queries": (lambda: alibi(2, 4, 3), ValueError, "each query must have a key, got 4 queries and 3 keys"),
     "bias": (
         lambda: attention(*[torch.zeros(2, 4, 5, 8)] * 3, bias=torch.zeros(4, 5, 5)),
+        ValueError,
         r"bias must have the axes \(queries, keys\) or all of \(2, 4, 5, 5\), .* got \(4, 5, 5\)",
     ),
 }  # fmt: skip

@@ -5,7 +5,7 @@ from test_decoding import WRONG as DECODING
 from test_positions import WRONG as POSITIONS
 from test_recurrent import WRONG as RECURRENT
 
-WRONG = RECURRENT | DECODING | {name: (call, ValueError, message) for name, (call, message) in POSITIONS.items()}
+WRONG = RECURRENT | DECODING | POSITIONS
 
 
 def test_no_case_hides_another():

@@ -2,6 +2,7 @@
 
 from .gguf import GgufHeader, read_gguf_header
 from .mnist import Mnist, load_mnist
+from .names import Surnames, load_surnames
 from .photographs import photograph, photograph_names
 from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, smollm2_file
 from .speech import JapaneseVowels, load_japanese_vowels
@@ -15,12 +16,14 @@ __all__ = [
     "JapaneseVowels",
     "MaunaLoa",
     "Mnist",
+    "Surnames",
     "efficientnet_lite0",
     "imagenet_labels",
     "load_breast_cancer",
     "load_japanese_vowels",
     "load_mauna_loa",
     "load_mnist",
+    "load_surnames",
     "photograph",
     "photograph_names",
     "read_gguf_header",

@@ -51,13 +51,16 @@ def attention(
         ValueError: shapes that disagree, no elements, a mask or bias of other axes, ``causal`` with more queries than
             keys.
     """
-    scores = query @ key.mT / math.sqrt(query.shape[-1])  # *leading queries keys
+    # Dividing the queries divides the scores, of which there are more.
+    scores = (query / math.sqrt(query.shape[-1])) @ key.mT  # *leading queries keys
     if bias is not None:
         _check_axes("bias", bias, scores)
         scores = scores + bias
     allowed = _allowed(scores, mask, causal)
     if allowed is None:
         return softmax(scores) @ value
+    if mask is None:  # causal alone, where each position sees itself
+        return softmax(torch.where(allowed, scores, -math.inf)) @ value
     # The softmax of −∞ alone would be NaN: a row with nothing to see is computed unmasked and then dropped.
     blind = ~allowed.any(-1, keepdim=True)
     weights = softmax(scores.masked_fill(~(allowed | blind), -math.inf))

@@ -33,10 +33,7 @@ def layer_norm(
         TypeError: integer tensors, or tensors of different dtype.
         ValueError: an input without elements, an eps that is not positive, a weight or bias of another width.
     """
-    centred = x - x.mean(-1, keepdim=True)
-    variance = centred.square().mean(-1, keepdim=True)
-    variance = variance.nan_to_num(nan=math.nan, posinf=math.nan)  # past the dtype's range nothing is known of it
-    y = centred * torch.rsqrt(variance + eps)
+    y, _ = _Standardize.apply(x, eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -68,3 +65,43 @@ class LayerNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.width}, eps={self.eps}, affine={self.weight is not None}"
+
+
+class _Standardize(torch.autograd.Function):
+    """y = (x − mean) r with r = 1 / √(variance + eps), and r beside it.
+
+    Mean and variance move with x: they take out of a gradient what lies along 1 and along y.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+        centred = x - x.mean(-1, keepdim=True)
+        variance = centred.square().mean(-1, keepdim=True)
+        variance = variance.nan_to_num(nan=math.nan, posinf=math.nan)  # past the dtype's range nothing is known of it
+        rate = torch.rsqrt(variance + eps)
+        return centred * rate, rate
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(*output)
+        ctx.save_for_forward(*output)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor | None, rate_grad: Tensor | None) -> tuple[Tensor | None, None]:
+        y, rate = ctx.saved_tensors
+        parts = []
+        if grad is not None:
+            along = (grad * y).mean(-1, keepdim=True)
+            parts.append((grad - grad.mean(-1, keepdim=True) - y * along) * rate)
+        if rate_grad is not None:  # when this is differentiated once more: ∂r/∂x = −r² y / width
+            parts.append(-rate_grad * rate.square() * y / y.shape[-1])
+        return sum(parts[1:], parts[0]) if parts else None, None
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, _: None) -> tuple[Tensor, Tensor]:
+        y, rate = ctx.saved_tensors
+        along = (tangent * y).mean(-1, keepdim=True)
+        return (tangent - tangent.mean(-1, keepdim=True) - y * along) * rate, -rate.square() * along

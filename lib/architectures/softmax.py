@@ -36,8 +36,7 @@ def softmax(
         raise ValueError(
             f"temperature must be at least {tiny}, the least that {logits.dtype} divides by, got {temperature}"
         )
-    powers = torch.exp(_shifted(logits, dim) / temperature)
-    return powers / powers.sum(dim, keepdim=True)
+    return _Softmax.apply(logits if temperature == 1 else logits / temperature, dim)
 
 
 @checked
@@ -77,6 +76,33 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, 
     check_indices("labels", labels, logits.shape[1], "one for each column of the logits")
     log_probabilities = log_softmax(logits)
     return -log_probabilities.gather(1, labels[:, None]).mean()
+
+
+class _Softmax(torch.autograd.Function):
+    """p = exp(s − max s) / Σ exp(s − max s); its Jacobian is diag(p) − p pᵀ, the same to both sides."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores: Tensor, dim: int) -> Tensor:
+        powers = _shifted(scores, dim).exp_()  # in place: nobody else has seen these numbers
+        return powers.div_(powers.sum(dim, keepdim=True))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.dim = inputs[1]
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        (p,) = ctx.saved_tensors
+        weighted = p * grad
+        return weighted - p * weighted.sum(ctx.dim, keepdim=True), None
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, _: None) -> Tensor:
+        return _Softmax.backward(ctx, tangent)[0]
 
 
 def _check(logits: Tensor, dim: int) -> None:

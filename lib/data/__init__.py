@@ -6,6 +6,7 @@ from .names import Surnames, load_surnames
 from .photographs import photograph, photograph_names
 from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, smollm2_file
 from .speech import JapaneseVowels, load_japanese_vowels
+from .sunspots import Sunspots, load_sunspots
 from .tabular import BreastCancer, load_breast_cancer
 from .time_series import MaunaLoa, load_mauna_loa
 
@@ -16,6 +17,7 @@ __all__ = [
     "JapaneseVowels",
     "MaunaLoa",
     "Mnist",
+    "Sunspots",
     "Surnames",
     "efficientnet_lite0",
     "imagenet_labels",
@@ -23,6 +25,7 @@ __all__ = [
     "load_japanese_vowels",
     "load_mauna_loa",
     "load_mnist",
+    "load_sunspots",
     "load_surnames",
     "photograph",
     "photograph_names",

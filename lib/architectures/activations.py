@@ -173,5 +173,6 @@ class _GELU(torch.autograd.Function):
     def slopes(ctx) -> tuple[Tensor, Tensor]:
         """The derivatives of x Φ(x) and of Φ(x), which is the density φ(x)."""
         x, probability = ctx.saved_tensors
-        density = torch.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+        log_scale = x.new_tensor(-0.5 * math.log(2 * math.pi))
+        density = torch.addcmul(log_scale, x, x, value=-0.5).exp()
         return torch.addcmul(probability, x, density), density

@@ -98,7 +98,7 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         (p,) = ctx.saved_tensors
         weighted = p * grad
-        return weighted - p * weighted.sum(ctx.dim, keepdim=True), None
+        return torch.addcmul(weighted, p, weighted.sum(ctx.dim, keepdim=True), value=-1), None
 
     @staticmethod
     def jvp(ctx, tangent: Tensor, _: None) -> Tensor:

@@ -79,8 +79,8 @@ course: $(READY)  ## write the student edition to _build/course
 execute: $(READY)  ## re-run all notebooks and refresh stored outputs, or one: make execute NOTEBOOK=chapters/…
 	@$(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
 
-checkpoints: $(READY)  ## make stored networks and long experiments anew, by the chapters' own code: NOTEBOOK=chapters/…
-	@INSIDE_LARGE_MODELS_REMAKE=1 $(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
+checkpoints: $(READY)  ## make stored networks and long experiments anew, by the chapters' own code: NOTEBOOK=chapters/… STORE=name
+	@INSIDE_LARGE_MODELS_REMAKE="$(or $(STORE),1)" $(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
 	@$(BIN)/python -m tools.notebooks execute $(NOTEBOOK)
 
 robust: $(READY)  ## run chapters under several numerics profiles, which stand in for other processors: NOTEBOOK=chapters/…

@@ -11,8 +11,8 @@ from torch import Tensor
 __all__ = ["checkpoint"]
 
 FOLDER = Path("..", "checkpoints")  # seen from a chapter's folder, in which its kernel runs
-LARGEST = 400 * 1024  # bytes
-REMAKE = "INSIDE_LARGE_MODELS_REMAKE"  # set to 1 by `make checkpoints`
+LARGEST = 2 * 1024**2  # bytes: a small language model; most take a hundredth
+REMAKE = "INSIDE_LARGE_MODELS_REMAKE"  # set by `make checkpoints`: 1 for all, or names with commas between them
 
 
 def checkpoint(
@@ -21,16 +21,16 @@ def checkpoint(
     """The tensors that ``make()`` returned when the book was made, read from ``folder/name.pt``.
 
     Training differs in its last digits from one processor to the next, and a long experiment does not fit
-    into one sitting; what a chapter says of such results it says of these. ``make checkpoints`` runs
-    ``make()`` anew and stores what it returns, such as a `state_dict`. Where there is no file, as outside
+    into one sitting; what a chapter says of such results it says of these. ``make checkpoints`` (``STORE=name``
+    for one of several) runs ``make()`` anew and stores what it returns, such as a `state_dict`. Where there is no file, as outside
     the repository, it is run on the spot and nothing is stored.
 
     Raises:
         TypeError: ``make`` returned something else than tensors by name.
-        ValueError: a file that does not hold tensors by name, or more than 400 KB to store.
+        ValueError: a file that does not hold tensors by name, or more than 2 MB to store.
     """
     file = Path(folder, f"{name}.pt")
-    if os.environ.get(REMAKE) == "1":
+    if {"1", name} & set(os.environ.get(REMAKE, "").split(",")):
         _store(_made(make), file)
     elif not file.exists():
         return _made(make)

@@ -39,11 +39,22 @@ def test_a_remake_replaces_the_file(tmp_path):
     assert checkpoint("net", lambda: {"x": torch.ones(1)}, folder=tmp_path)["x"] == 1
 
 
+def test_one_of_several_is_made_anew(tmp_path, monkeypatch):
+    for name in ("a", "b", "ab"):
+        torch.save({"x": torch.zeros(1)}, tmp_path / f"{name}.pt")
+    monkeypatch.setenv(REMAKE, "a,c")
+    made = {
+        name: checkpoint(name, lambda: {"x": torch.ones(1)}, folder=tmp_path)["x"].item()
+        for name in ("a", "b", "ab", "c")
+    }
+    assert made == {"a": 1, "b": 0, "ab": 0, "c": 1}
+
+
 @pytest.mark.usefixtures("remake")
 @pytest.mark.parametrize(
     ("make", "error", "told"),
     [
-        (lambda: {"x": torch.zeros(LARGEST // 4)}, ValueError, "must take at most 400 KB, got 40"),
+        (lambda: {"x": torch.zeros(LARGEST // 4)}, ValueError, "must take at most 2048 KB, got 20"),
         (lambda: [torch.zeros(1)], TypeError, "make must return a dict of tensors by name, got list"),
         (lambda: {"x": 3.0}, TypeError, "make must return a dict of tensors by name, got dict"),
     ],

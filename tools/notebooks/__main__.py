@@ -14,6 +14,7 @@ from tools.notebooks.execution import cores, execute
 from tools.notebooks.files import chapter_paths, read, replace_text, write
 from tools.notebooks.review import deviations
 from tools.notebooks.robust import robust
+from tools.notebooks.stores import check_wanted
 from tools.notebooks.text import export_text, import_text
 from tools.notebooks.validation import verify
 
@@ -29,7 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _execute(options: argparse.Namespace) -> int:
-    runs = execute(options.notebooks or chapter_paths(), workers=options.workers)
+    paths = options.notebooks or chapter_paths()
+    check_wanted(paths)
+    runs = execute(paths, workers=options.workers)
     failed = [run for run in runs if run.failure]
     settle({name_of(run.path): measure(read(run.path)) for run in runs if not run.failure})
     for run in failed:

@@ -1,27 +1,18 @@
 """Each stored network is read by a chapter, loads as plain tensors, and is small; each one that a chapter reads is stored."""
 
-import ast
 from pathlib import Path
 
 import pytest
 import torch
-from IPython.core.inputtransformer2 import TransformerManager
 
-from lib.core.checkpoints import LARGEST
-from tools.notebooks import chapter_paths, read
+from lib.core.checkpoints import LARGEST, REMAKE
+from tools.notebooks import chapter_paths
+from tools.notebooks.__main__ import main
 from tools.notebooks.files import ROOT
+from tools.notebooks.stores import names_read, stores_of
 
 FOLDER = ROOT / "chapters" / "checkpoints"
 STORED = sorted(FOLDER.glob("*"))
-
-
-def names_read(source: str) -> set[str]:
-    """The names with which code calls `checkpoint`."""
-    calls = [
-        node for node in ast.walk(ast.parse(TransformerManager().transform_cell(source))) if isinstance(node, ast.Call)
-    ]
-    asked = [call for call in calls if ast.unparse(call.func).split(".")[-1] == "checkpoint" and call.args]
-    return {call.args[0].value for call in asked if isinstance(call.args[0], ast.Constant)}
 
 
 def test_calls_are_found():
@@ -32,9 +23,14 @@ def test_calls_are_found():
 
 
 def test_what_is_stored_is_what_the_chapters_read():
-    cells = [cell for path in chapter_paths() for cell in read(path).cells if cell.cell_type == "code"]
-    used = {name for cell in cells for name in names_read(cell.source)}
-    assert {path.name for path in STORED} == {f"{name}.pt" for name in used}
+    assert {path.name for path in STORED} == {f"{name}.pt" for name in stores_of(chapter_paths())}
+
+
+def test_a_store_that_no_chapter_reads_is_not_made(notebook_file, monkeypatch, capsys):
+    path = notebook_file("checkpoint = print", "checkpoint('a')")
+    monkeypatch.setenv(REMAKE, "a,b")
+    assert main(["execute", str(path)]) == 1
+    assert capsys.readouterr().err == "STORE must be among a, got b\n"
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.name)

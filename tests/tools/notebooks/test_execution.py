@@ -152,6 +152,13 @@ def test_what_has_checkpoints_made_anew_is_called_the_same_here_and_in_the_libra
     assert environment.REMAKE == checkpoints.REMAKE
 
 
+def test_while_stores_are_made_anew_sentences_stop_nobody(notebook_file, monkeypatch):
+    path = notebook_file("from lib.core import evidence", "with evidence():\n    assert 1 > 2, 'ordered'")
+    assert "ordered" in execute([path])[0].failure
+    monkeypatch.setenv(environment.REMAKE, "a")
+    assert execute([path])[0].failure == ""
+
+
 def test_kernels_are_fresh(notebook_file):
     first, second = notebook_file("x = 1", name="a.ipynb"), notebook_file("print('x' in globals())", name="b.ipynb")
     execute([first, second], workers=1)

@@ -15,6 +15,7 @@ from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_a
 from .positions import LearnedPositions, alibi, rotary, sinusoidal_positions
 from .rnn import RNN, JordanRNN
 from .softmax import cross_entropy, log_softmax, softmax
+from .tokenization import BytePairEncoding, learn_merges
 from .transformer import MLP, Block, Transformer, TransformerConfig
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RNN",
     "AvgPool2d",
     "Block",
+    "BytePairEncoding",
     "Conv1d",
     "Conv2d",
     "GlobalAvgPool2d",
@@ -53,6 +55,7 @@ __all__ = [
     "generate",
     "global_avg_pool2d",
     "layer_norm",
+    "learn_merges",
     "linear",
     "log_softmax",
     "max_pool2d",

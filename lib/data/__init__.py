@@ -1,5 +1,6 @@
 """Real data and pretrained models, each inside an installed package: nothing is downloaded at run time."""
 
+from .documentation_text import DocumentationText, load_documentation_text
 from .gguf import GgufHeader, read_gguf_header
 from .mnist import Mnist, load_mnist
 from .names import Surnames, load_surnames
@@ -12,6 +13,7 @@ from .time_series import MaunaLoa, load_mauna_loa
 
 __all__ = [
     "BreastCancer",
+    "DocumentationText",
     "EfficientNetLite0",
     "GgufHeader",
     "JapaneseVowels",
@@ -22,6 +24,7 @@ __all__ = [
     "efficientnet_lite0",
     "imagenet_labels",
     "load_breast_cancer",
+    "load_documentation_text",
     "load_japanese_vowels",
     "load_mauna_loa",
     "load_mnist",

@@ -4,12 +4,13 @@ import pytest
 from test_decoding import WRONG as DECODING
 from test_positions import WRONG as POSITIONS
 from test_recurrent import WRONG as RECURRENT
+from test_tokenization import WRONG as TOKENIZATION
 
-WRONG = RECURRENT | DECODING | POSITIONS
+WRONG = RECURRENT | DECODING | POSITIONS | TOKENIZATION
 
 
 def test_no_case_hides_another():
-    assert len(WRONG) == len(RECURRENT) + len(DECODING) + len(POSITIONS)
+    assert len(WRONG) == len(RECURRENT) + len(DECODING) + len(POSITIONS) + len(TOKENIZATION)
 
 
 @pytest.mark.bad_input

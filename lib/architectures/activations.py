@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.boundary import checked
+from lib.core.differentiable import Differentiable
 from lib.core.precision import in_float32
 
 __all__ = ["ReLU", "gelu", "relu", "sigmoid", "tanh"]
@@ -88,10 +89,8 @@ class ReLU(nn.Module):
         return relu(x)
 
 
-class _FromOutput(torch.autograd.Function):
+class _FromOutput(Differentiable):
     """An activation whose derivative can be read off its own output, so that the input need not be kept."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -141,10 +140,8 @@ class _Tanh(_FromOutput):
     jvp = backward
 
 
-class _GELU(torch.autograd.Function):
+class _GELU(Differentiable):
     """x Φ(x), and Φ(x) beside it, so that the slope Φ(x) + x φ(x) need not ask for Φ again."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:

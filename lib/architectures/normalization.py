@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.boundary import PositiveFloat, PositiveInt, checked
+from lib.core.differentiable import Differentiable
 from lib.core.precision import in_float32
 
 __all__ = ["LayerNorm", "layer_norm"]
@@ -67,13 +68,11 @@ class LayerNorm(nn.Module):
         return f"{self.width}, eps={self.eps}, affine={self.weight is not None}"
 
 
-class _Standardize(torch.autograd.Function):
+class _Standardize(Differentiable):
     """y = (x − mean) r with r = 1 / √(variance + eps), and r beside it.
 
     Mean and variance move with x: they take out of a gradient what lies along 1 and along y.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, eps: float) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lib.core.boundary import PositiveFloat, checked
+from lib.core.differentiable import Differentiable
 from lib.core.precision import in_float32
 from lib.core.validation import check_indices, check_not_empty
 
@@ -78,10 +79,8 @@ def cross_entropy(logits: Float[Tensor, "batch classes"], labels: Int64[Tensor, 
     return -log_probabilities.gather(1, labels[:, None]).mean()
 
 
-class _Softmax(torch.autograd.Function):
+class _Softmax(Differentiable):
     """p = exp(s − max s) / Σ exp(s − max s); its Jacobian is diag(p) − p pᵀ, the same to both sides."""
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(scores: Tensor, dim: int) -> Tensor:

@@ -1,11 +1,12 @@
 """Layers and networks, each written as its formula."""
 
 from .activations import ReLU, gelu, relu, sigmoid, tanh
-from .attention import MultiHeadAttention, attention, merge_heads, split_heads
+from .attention import MultiHeadAttention, attention, merge_heads, padding_mask, split_heads
 from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
 from .decoding import beam_search, candidates, generate
 from .dense import Linear, linear
 from .digit_cnn import digit_cnn
+from .encoder_decoder import Conditioned, DecoderBlock, EncoderDecoder, EncoderDecoderConfig
 from .gru import GRU
 from .kv_cache import KVCache
 from .lenet import LeNet5
@@ -26,8 +27,12 @@ __all__ = [
     "AvgPool2d",
     "Block",
     "BytePairEncoding",
+    "Conditioned",
     "Conv1d",
     "Conv2d",
+    "DecoderBlock",
+    "EncoderDecoder",
+    "EncoderDecoderConfig",
     "GlobalAvgPool2d",
     "JordanRNN",
     "KVCache",
@@ -60,6 +65,7 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "merge_heads",
+    "padding_mask",
     "relu",
     "rotary",
     "sigmoid",

@@ -4,17 +4,20 @@ import math
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from lib.core.boundary import PositiveInt, checked
 from lib.core.precision import autocasts, in_float32
-from lib.core.validation import check_divisible
+from lib.core.validation import check_divisible, check_lengths
 
 from .dense import Linear
 from .softmax import softmax
 
-__all__ = ["MultiHeadAttention", "attention", "merge_heads", "split_heads"]
+__all__ = ["MultiHeadAttention", "attention", "merge_heads", "padding_mask", "split_heads"]
+
+#: Keys and values of all heads.
+KeysValues = tuple[Float[Tensor, "batch kv_heads keys head_dim"], Float[Tensor, "batch kv_heads keys head_dim"]]
 
 #: Takes the keys and values of new positions and gives those of all: ``functools.partial(cache.extend, layer)``.
 Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -68,6 +71,22 @@ def attention(
 
 
 @checked
+def padding_mask(lengths: Int64[Tensor, " batch"], time: PositiveInt) -> Bool[Tensor, "batch 1 1 time"]:
+    """Say which of ``time`` keys are no padding, as the ``mask`` of several heads: sequence i ends after ``lengths[i]``.
+
+    >>> padding_mask(torch.tensor([3, 1]), 3)[:, 0, 0]
+    tensor([[ True,  True,  True],
+            [ True, False, False]])
+
+    Raises:
+        TypeError: lengths that are not int64.
+        ValueError: lengths below 1 or beyond ``time``.
+    """
+    check_lengths("lengths", lengths, time)
+    return (torch.arange(time, device=lengths.device) < lengths[:, None])[:, None, None]
+
+
+@checked
 def split_heads(
     x: Float[Tensor, "*batch time width"], heads: PositiveInt
 ) -> Float[Tensor, "*batch heads time head_dim"]:
@@ -102,7 +121,8 @@ class MultiHeadAttention(nn.Module):
     columns of ``output``, with d = width / heads. :class:`torch.nn.MultiheadAttention` stacks the first three:
     its ``in_proj_weight`` is ``torch.cat([query.weight, key.weight, value.weight])``, its ``in_proj_bias``
     likewise, and its ``out_proj`` is ``output``. With fewer ``kv_heads``, neighbouring heads share one pair of key
-    and value (Ainslie et al. 2023, section 2.2). Keys and values come from ``context`` where it is given.
+    and value (Ainslie et al. 2023, section 2.2). Keys and values come from ``context`` where it is given, which may
+    also be what :meth:`keys_values` has made of it.
 
     >>> MultiHeadAttention(8, 2)(torch.zeros(1, 5, 8), causal=True).shape
     torch.Size([1, 5, 8])
@@ -131,7 +151,7 @@ class MultiHeadAttention(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch time width"],
-        context: Float[Tensor, "batch keys width"] | None = None,
+        context: Float[Tensor, "batch keys width"] | KeysValues | None = None,
         *,
         mask: Bool[Tensor, "..."] | None = None,
         causal: bool = False,
@@ -139,13 +159,16 @@ class MultiHeadAttention(nn.Module):
         cache: Extend | None = None,
     ) -> Float[Tensor, "batch time width"]:
         q = split_heads(self.query(x), self.heads)
-        source = x if context is None else context
-        k, v = (split_heads(layer(source), self.heads // self.sharing) for layer in (self.key, self.value))
+        k, v = context if isinstance(context, tuple) else self.keys_values(x if context is None else context)
         if cache is not None:
             k, v = cache(k, v)
         if self.sharing > 1:
             k, v = (part.repeat_interleave(self.sharing, 1) for part in (k, v))
         return self.output(merge_heads(attention(q, k, v, mask=mask, causal=causal, bias=bias)))
+
+    def keys_values(self, context: Float[Tensor, "batch keys width"]) -> KeysValues:
+        """Project what will be attended to more than once, such as an encoder's output."""
+        return tuple(split_heads(layer(context), self.heads // self.sharing) for layer in (self.key, self.value))
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}" + (f", kv_heads={self.heads // self.sharing}" if self.sharing > 1 else "")

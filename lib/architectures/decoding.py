@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib.core.boundary import NonNegativeFloat, PositiveFloat, PositiveInt, Share, checked
 
+from .encoder_decoder import Conditioned
 from .kv_cache import KVCache
 from .softmax import log_softmax, softmax
 from .transformer import Transformer
@@ -56,7 +57,7 @@ def candidates(
 @torch.no_grad()
 @checked
 def generate(
-    model: Transformer | Logits,
+    model: Transformer | Conditioned | Logits,
     prompt: Int64[Tensor, "batch time"],
     new_tokens: PositiveInt,
     *,
@@ -70,8 +71,9 @@ def generate(
     """Write ``new_tokens`` more, each drawn with ``generator`` from its :func:`candidates`; without one, the most probable.
 
     After the token ``end`` a sequence is filled up with it, and when all have ended the rest is left out. A
-    :class:`~lib.architectures.transformer.Transformer` keeps its keys and values unless ``cached`` is False; what
-    else maps tokens to logits is called with the whole sequence each time.
+    :class:`~lib.architectures.transformer.Transformer` keeps its keys and values unless ``cached`` is False, and so
+    does an encoder–decoder given its sources; what else maps tokens to logits is called with the whole sequence
+    each time.
 
     >>> count = lambda tokens: torch.eye(5)[(tokens + 1) % 5]  # the next number has the largest logit
     >>> generate(count, torch.tensor([[2]]), 4)
@@ -82,7 +84,7 @@ def generate(
         ValueError: as :func:`candidates`, and as the model; more tokens than its context holds.
     """
     cache = None
-    if isinstance(model, Transformer):
+    if isinstance(model, Transformer | Conditioned):
         if prompt.shape[1] + new_tokens > model.config.context + 1:
             raise ValueError(
                 f"prompt and new tokens must fit the context of {model.config.context} and one more, got "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.core.boundary import PositiveFloat, PositiveInt, checked
-from lib.core.validation import values_can_be_read
+from lib.core.validation import check_lengths
 
 __all__ = ["Recurrent", "State"]
 
@@ -108,9 +108,7 @@ class Recurrent(nn.Module, ABC):
         first = self._first_state(x, state)
         alive = None
         if lengths is not None:
-            if values_can_be_read(lengths) and ((lengths < 1) | (lengths > time)).any():
-                wrong = lengths[(lengths < 1) | (lengths > time)][0].item()
-                raise ValueError(f"lengths must lie in 1 … {time}, the padded time, got {wrong}")
+            check_lengths("lengths", lengths, time)
             alive = torch.arange(time, device=x.device)[:, None, None] < lengths[:, None]  # time batch 1
         outputs, ends = x.transpose(0, 1), []
         for layer in range(self.layers):

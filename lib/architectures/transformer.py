@@ -1,7 +1,9 @@
 """A small Transformer: attention moves between positions, an MLP works on each, residuals carry the sum."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -45,22 +47,30 @@ class Block(nn.Module):
 
     Equation: eq-pre-norm-block
 
-    The paper that introduced the Transformer normalizes after the addition; before it, the residual path
-    runs from the first layer to the last untouched, and training needs no warm-up to begin.
+    With ``norm="post"`` it is ``norm(x + attention(x))``, then ``norm(x + mlp(x))``, as in the paper that introduced
+    the Transformer (Vaswani et al. 2017, section 3.1). With the norm before, the residual path runs from the
+    first layer to the last untouched, and training needs no warm-up to begin.
 
     >>> Block(8, 2, 32)(torch.zeros(1, 5, 8)).shape
     torch.Size([1, 5, 8])
 
     Raises:
         TypeError: as :class:`~lib.architectures.attention.MultiHeadAttention`.
-        ValueError: as :class:`~lib.architectures.attention.MultiHeadAttention`.
+        ValueError: as :class:`~lib.architectures.attention.MultiHeadAttention`; another place of the norm.
     """
 
     @checked
     def __init__(
-        self, width: PositiveInt, heads: PositiveInt, mlp_width: PositiveInt, *, eps: PositiveFloat = 1e-5
+        self,
+        width: PositiveInt,
+        heads: PositiveInt,
+        mlp_width: PositiveInt,
+        *,
+        norm: Literal["pre", "post"] = "pre",
+        eps: PositiveFloat = 1e-5,
     ) -> None:
         super().__init__()
+        self.norm = norm
         self.attention_norm = LayerNorm(width, eps)
         self.attention = MultiHeadAttention(width, heads)
         self.mlp_norm = LayerNorm(width, eps)
@@ -74,8 +84,14 @@ class Block(nn.Module):
         causal: bool = False,
         cache: Extend | None = None,
     ) -> Float[Tensor, "batch time width"]:
-        x = x + self.attention(self.attention_norm(x), mask=mask, causal=causal, cache=cache)
-        return x + self.mlp(self.mlp_norm(x))
+        x = self.added(self.attention_norm, partial(self.attention, mask=mask, causal=causal, cache=cache), x)
+        return self.added(self.mlp_norm, self.mlp, x)
+
+    def added(
+        self, norm: LayerNorm, sublayer: Callable[[Tensor], Tensor], x: Float[Tensor, "batch time width"]
+    ) -> Float[Tensor, "batch time width"]:
+        """Add what a part of the layer makes of x, with the norm before or after it."""
+        return x + sublayer(norm(x)) if self.norm == "pre" else norm(x + sublayer(x))
 
 
 @checked

@@ -11,6 +11,7 @@ __all__ = [
     "check_finite",
     "check_floating",
     "check_indices",
+    "check_lengths",
     "check_non_negative_int",
     "check_not_empty",
     "check_positive_int",
@@ -89,6 +90,16 @@ def check_indices(name: str, indices: Tensor, size: int, of: str, *, ignored: in
         outside &= indices != ignored
     if outside.any():
         raise ValueError(f"{name} must lie in 0 … {size - 1}, {of}, got {indices[outside][0].item()}")
+
+
+def check_lengths(name: str, lengths: Tensor, time: int) -> None:
+    """Require lengths from 1 to ``time``, the steps of a padded batch.
+
+    Raises:
+        ValueError: a length outside; the first one is named.
+    """
+    if values_can_be_read(lengths) and (outside := (lengths < 1) | (lengths > time)).any():
+        raise ValueError(f"{name} must lie in 1 … {time}, the padded time, got {lengths[outside][0].item()}")
 
 
 def values_can_be_read(tensor: Tensor) -> bool:

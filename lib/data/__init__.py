@@ -6,6 +6,7 @@ from .mnist import Mnist, load_mnist
 from .names import Surnames, load_surnames
 from .photographs import photograph, photograph_names
 from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, smollm2_file
+from .pronunciation import Pronunciations, SpokenWords, load_pronunciations
 from .speech import JapaneseVowels, load_japanese_vowels
 from .sunspots import Sunspots, load_sunspots
 from .tabular import BreastCancer, load_breast_cancer
@@ -19,6 +20,8 @@ __all__ = [
     "JapaneseVowels",
     "MaunaLoa",
     "Mnist",
+    "Pronunciations",
+    "SpokenWords",
     "Sunspots",
     "Surnames",
     "efficientnet_lite0",
@@ -28,6 +31,7 @@ __all__ = [
     "load_japanese_vowels",
     "load_mauna_loa",
     "load_mnist",
+    "load_pronunciations",
     "load_sunspots",
     "load_surnames",
     "photograph",

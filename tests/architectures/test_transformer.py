@@ -47,16 +47,17 @@ def torchs_layer(block, heads):
     width, mlp_width = block.mlp.down.weight.shape
     layer = nn.TransformerEncoderLayer(
         width, heads, mlp_width, dropout=0.0, activation=F.gelu, layer_norm_eps=block.mlp_norm.eps,
-        batch_first=True, norm_first=True, dtype=torch.float64,
+        batch_first=True, norm_first=block.norm == "pre", dtype=torch.float64,
     )  # fmt: skip
     layer.load_state_dict(into_torch(block))
     return layer
 
 
 @pytest.mark.equation("eq-pre-norm-block")
+@pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("causal", [True, False])
-def test_values_and_gradients_of_a_block_are_those_of_torchs_layer(causal):
-    ours = shake(Block(12, 3, 20, eps=0.1).double())
+def test_values_and_gradients_of_a_block_are_those_of_torchs_layer(causal, norm):
+    ours = shake(Block(12, 3, 20, norm=norm, eps=0.1).double())
     torchs = torchs_layer(ours, 3)
     x, padding = random(2, 5, 12).requires_grad_(), torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
     future = torch.ones(5, 5, dtype=torch.bool).triu(1)

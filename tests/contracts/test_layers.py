@@ -16,6 +16,7 @@ from lib.architectures import (
     Block,
     Conv1d,
     Conv2d,
+    DecoderBlock,
     GlobalAvgPool2d,
     LayerNorm,
     LearnedPositions,
@@ -54,6 +55,13 @@ class Outputs(nn.Sequential):
 
     def forward(self, x):
         return self[0](x)[0]
+
+
+class Decoding(nn.Sequential):
+    """A decoder's layer whose memory is made of its input."""
+
+    def forward(self, x):
+        return self[0](x, x[:, 1:].cos(), causal=True)
 
 
 def recurrent(ours, torchs):
@@ -100,6 +108,8 @@ CASES = {
     "GRU": recurrent(GRU, nn.GRU),
     "MLP": Case(lambda: MLP(8, 12), (5, 3, 8)),
     "Block": Case(lambda: Block(8, 2, 12), (5, 3, 8)),
+    "Block, post-norm": Case(lambda: Block(8, 2, 12, norm="post"), (5, 3, 8)),
+    "DecoderBlock": Case(lambda: Decoding(DecoderBlock(8, 2, 12)), (5, 3, 8)),
     "LeNet5": Case(LeNet5, (5, 1, 28, 28)),
     "digit_cnn": Case(digit_cnn, (5, 1, 28, 28)),
 }

@@ -31,7 +31,7 @@ def sinusoidal_positions(
 
     Raises:
         TypeError: sizes that are not ints.
-        ValueError: no position, a width that is not even, a base that is not positive.
+        ValueError: no position, one of 2**53 or more, a width that is not even, a base that is not positive.
     """
     angles = _angles(time, width, start, base)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(1).float()
@@ -100,7 +100,8 @@ def rotary(
 
     Raises:
         TypeError: integer tensors, a start that is not an int.
-        ValueError: a head_dim that is not even, a negative start, a base that is not positive, other pairs.
+        ValueError: a head_dim that is not even, a negative start, positions of 2**53 or more, a base that is not positive,
+            other pairs.
     """
     angles = _angles(x.shape[-2], x.shape[-1], start, base)
     # Rounded before it moves: not every device has float64.
@@ -141,5 +142,9 @@ def alibi(heads: PositiveInt, queries: PositiveInt, keys: PositiveInt) -> Float[
 def _angles(time: int, width: int, start: int, base: float) -> Float[Tensor, "time pairs"]:
     """The angle of each position and pair of features, in float64: of position 100,000 float32 keeps two decimals."""
     check_divisible("width", width, "pairs of", 2)
+    if start + time > 2**53:
+        raise ValueError(
+            f"positions must lie below 2**53, where float64 tells neighbours apart, got {start + time - 1}"
+        )
     rates = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     return torch.arange(start, start + time, dtype=torch.float64)[:, None] * rates

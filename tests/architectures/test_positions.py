@@ -21,6 +21,10 @@ def test_sines_and_cosines_are_those_of_the_paper():
     assert_close(sinusoidal_positions(3, 8, start=47), table[47:], rtol=0, atol=0)
 
 
+def test_the_last_position_that_float64_tells_apart_has_its_own_row():
+    assert torch.equal(sinusoidal_positions(3, 4, start=2**53 - 3)[2:], sinusoidal_positions(1, 4, start=2**53 - 1))
+
+
 def test_a_step_is_the_same_rotation_everywhere():
     table = sinusoidal_positions(1000, 16).double()
     sin, cos = table[:, 0::2], table[:, 1::2]
@@ -134,6 +138,8 @@ WRONG = {
         lambda: LearnedPositions(4, 2)(torch.zeros(1, 2).long()), TypeError, "x must be floating point, got torch.int64"
     ),
     "negative": (lambda: sinusoidal_positions(4, 2, start=-1), ValueError, "start must be at least 0, got -1"),
+    "too far for float64": (lambda: sinusoidal_positions(3, 2, start=2**53 - 2), ValueError, "below 2\\*\\*53, .* got 9007199254740992"),
+    "turned too far": (lambda: rotary(torch.zeros(3, 2), start=10**20), ValueError, "below 2\\*\\*53, .* got 100000000000000000002"),
     "base of the sines": (lambda: sinusoidal_positions(4, 2, base=-1.0), ValueError, "base must be positive and finite, got -1.0"),
     "pairs": (lambda: rotary(torch.zeros(4, 2), pairs="thirds"), ValueError, "pairs must be 'neighbours' or 'halves', got 'thirds'"),
     "queries": (lambda: alibi(2, 4, 3), ValueError, "each query must have a key, got 4 queries and 3 keys"),

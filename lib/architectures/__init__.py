@@ -8,6 +8,7 @@ from .dense import Linear, linear
 from .digit_cnn import digit_cnn
 from .encoder_decoder import Conditioned, DecoderBlock, EncoderDecoder, EncoderDecoderConfig
 from .gru import GRU
+from .kneser_ney import KneserNey
 from .kv_cache import KVCache
 from .lenet import LeNet5
 from .lstm import LSTM
@@ -36,6 +37,7 @@ __all__ = [
     "GlobalAvgPool2d",
     "JordanRNN",
     "KVCache",
+    "KneserNey",
     "LayerNorm",
     "LeNet5",
     "LearnedPositions",

@@ -3,11 +3,12 @@
 import pytest
 from test_decoding import WRONG as DECODING
 from test_encoder_decoder import WRONG as ENCODER_DECODER
+from test_kneser_ney import WRONG as KNESER_NEY
 from test_positions import WRONG as POSITIONS
 from test_recurrent import WRONG as RECURRENT
 from test_tokenization import WRONG as TOKENIZATION
 
-TABLES = (RECURRENT, DECODING, ENCODER_DECODER, POSITIONS, TOKENIZATION)
+TABLES = (RECURRENT, DECODING, ENCODER_DECODER, KNESER_NEY, POSITIONS, TOKENIZATION)
 WRONG = {name: case for table in TABLES for name, case in table.items()}
 
 

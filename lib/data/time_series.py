@@ -52,7 +52,7 @@ def load_mauna_loa() -> MaunaLoa:
     months, values, filled = _read()
     first, second = (months.index(month) for month in _SPLIT)
     train, validation, test = torch.from_numpy(values).float().split([first, second - first, len(months) - second])
-    return MaunaLoa(train.clone(), validation.clone(), test.clone(), torch.from_numpy(filled[:first].copy()))
+    return MaunaLoa(train, validation, test, torch.from_numpy(filled[:first].copy()))
 
 
 @cache

@@ -24,6 +24,8 @@ __all__ = ["Conditioned", "DecoderBlock", "EncoderDecoder", "EncoderDecoderConfi
 class DecoderBlock(Block):
     """A :class:`~lib.architectures.transformer.Block` with a second attention, from the target to the source's ``memory``.
 
+    Equation: eq-decoder-block
+
     It stands between the first attention and the MLP, with a norm of its own (Vaswani et al. 2017, section 3.1).
 
     >>> DecoderBlock(8, 2, 32)(torch.zeros(1, 5, 8), torch.zeros(1, 7, 8), causal=True).shape

@@ -76,6 +76,7 @@ def embedded(model, table, text):
     return table.weight[text] * math.sqrt(model.config.width) + waves
 
 
+@pytest.mark.equation("eq-decoder-block")
 @both_norms
 def test_values_and_gradients_of_a_decoder_block_are_those_of_torchs_layer(norm):
     ours = shake(DecoderBlock(12, 3, 20, norm=norm, eps=0.1).double())

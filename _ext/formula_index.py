@@ -7,8 +7,9 @@ The three corners are found without running anything: equations in the pages und
 from __future__ import annotations
 
 import ast
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,14 +17,18 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from fresh_pages import facts, note_facts
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from tracks import read_tracks
 
 from tools.chapter.markup import tokens
 from tools.chapter.model import Chapter, read_book
 
 logger = logging.getLogger(__name__)
 
+SHOWS = "formula-index"  # the key of a page's metadata under which stands the track that it shows
+EVERY_TRACK = ""
 LABEL = r"eq-[a-z0-9]+(?:-[a-z0-9]+)*"
 _EQUATION_LINE = re.compile(rf"^\s*Equations?: ({LABEL}(?:(?:, | and ){LABEL})*)", re.MULTILINE)
 
@@ -52,6 +57,11 @@ class Formula:
     tests: list[Place] = field(default_factory=list)
 
     @property
+    def track(self) -> str:
+        """The track of its chapter."""
+        return str(self.chapter.book.get("track", "")) if self.chapter else ""
+
+    @property
     def missing(self) -> list[str]:
         """The corners that are not there, in words."""
         named = ", ".join(f"{place.path} in {place.name}" for place in (*self.functions, *self.tests))
@@ -64,13 +74,13 @@ class Formula:
 
 
 def find_formulas(root: Path) -> list[Formula]:
-    """All equations that any of the three corners names, in the order of the chapters."""
+    """All equations that any of the three corners names, chapter by chapter as the tracks lead through them."""
     formulas: dict[str, Formula] = {}
 
     def at(label: str) -> Formula:
         return formulas.setdefault(label, Formula(label))
 
-    for chapter in read_book(root):
+    for chapter in _in_order(root):
         for label, latex in equations(chapter):
             at(label).chapter, at(label).latex = chapter, latex
     for path, tree in _python_files(root, "lib"):
@@ -84,13 +94,20 @@ def find_formulas(root: Path) -> list[Formula]:
     return list(formulas.values())
 
 
+def _in_order(root: Path) -> list[Chapter]:
+    """The chapters, track by track; what stands in no table of contents comes last."""
+    tracks = read_tracks(root) if (root / "_toc.yml").is_file() else {}
+    order = {chapter.docname: place for place, chapter in enumerate(itertools.chain(*tracks.values()))}
+    return sorted(read_book(root), key=lambda chapter: order.get(chapter.docname, len(order)))
+
+
 def _facts(root: Path) -> list[tuple]:
     """All that the index shows but for the text of functions and tests, which are included as files."""
     return [
         (
             formula.label,
             formula.latex,
-            formula.chapter and (formula.chapter.docname, formula.chapter.title),
+            formula.chapter and (formula.chapter.docname, formula.chapter.title, formula.track),
             formula.functions,
             formula.tests,
         )
@@ -141,28 +158,86 @@ def _named_in_marks(node: ast.FunctionDef | ast.ClassDef) -> list[str]:
 
 
 class FormulaIndex(SphinxDirective):
-    """``{formula-index}``: for each chapter its equations, typeset, with links to function and test."""
+    """``{formula-index} TRACK``: for each chapter of a track its equations, typeset, with function and test; without a name, of all."""
+
+    optional_arguments = 1
+    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         note_facts(self.env, "formulas")
-        formulas, here = find_formulas(Path(self.env.srcdir)), self.get_location()
-        for formula in formulas:
-            for fault in formula.missing:
-                logger.warning(f"{formula.label}: {fault}", location=here, type="book", subtype="formula")
-        chapters = {formula.chapter.docname: formula.chapter for formula in formulas if formula.chapter}
-        return [self._section(chapter, formulas) for chapter in chapters.values()]
+        track = self.arguments[0] if self.arguments else EVERY_TRACK
+        self.env.metadata[self.env.docname][SHOWS] = track
+        formulas = find_formulas(Path(self.env.srcdir))
+        if track == EVERY_TRACK:
+            _report_missing(formulas, self.get_location())
+        formulas = [formula for formula in formulas if formula.chapter and track in (EVERY_TRACK, formula.track)]
+        if not formulas and track != EVERY_TRACK:
+            raise self.error(f"formula-index must name a track that has labelled equations, got {track!r}")
+        return [self._section(chapter, entries) for chapter, entries in _by_chapter(formulas)]
 
-    def _section(self, chapter: Chapter, formulas: Iterable[Formula]) -> nodes.section:
+    def _section(self, chapter: Chapter, formulas: list[Formula]) -> nodes.section:
         """A chapter's title, and below it the chapter's formulas in its own order."""
-        label = nodes.make_id(f"formulas-{chapter.docname}")
+        label = _anchor(chapter)
         section = nodes.section("", nodes.title("", chapter.title), ids=[label], names=[label])
         self.state.document.note_explicit_target(section, section)
         for formula in formulas:
-            if formula.chapter is chapter:
-                entry = nodes.container(classes=["formula"])
-                self.state.nested_parse(StringList(_entry(formula).splitlines(), self.env.docname), 0, entry)
-                section += entry
+            entry = nodes.container(classes=["formula"])
+            self.state.nested_parse(StringList(_entry(formula).splitlines(), self.env.docname), 0, entry)
+            section += entry
         return section
+
+
+class FormulaList(SphinxDirective):
+    """``{formula-list}``: each track with its chapters, linked to their place in the index, and their equations' numbers.
+
+    Here a missing corner of any formula is reported.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        note_facts(self.env, "formulas")
+        formulas = find_formulas(Path(self.env.srcdir))
+        for formula in formulas:
+            for fault in formula.missing:
+                logger.warning(
+                    f"{formula.label}: {fault}", location=self.get_location(), type="book", subtype="formula"
+                )
+        lines: list[str] = []
+        for track in dict.fromkeys(formula.track for formula in formulas if formula.chapter):
+            lines += ["", f"**{track[:1].upper()}{track[1:]}**", ""]
+            for chapter, entries in _by_chapter([formula for formula in formulas if formula.track == track]):
+                numbers = ", ".join(f"{{eq}}`{formula.label}`" for formula in entries)
+                lines.append(f"- {{ref}}`{chapter.title} <{_anchor(chapter)}>`: {numbers}")
+        holder = nodes.container(classes=["formula-list"])
+        self.state.nested_parse(StringList(lines, self.env.docname), 0, holder)
+        return [holder]
+
+
+def _report_missing(formulas: list[Formula], location: str) -> None:
+    for formula in formulas:
+        for fault in formula.missing:
+            logger.warning(f"{formula.label}: {fault}", location=location, type="book", subtype="formula")
+
+
+def _anchor(chapter: Chapter) -> str:
+    return nodes.make_id(f"formulas-{chapter.docname}")
+
+
+def _by_chapter(formulas: list[Formula]) -> list[tuple[Chapter, list[Formula]]]:
+    chapters = {formula.chapter.docname: formula.chapter for formula in formulas if formula.chapter}
+    return [(chapter, [f for f in formulas if f.chapter is chapter]) for chapter in chapters.values()]
+
+
+def every_track_is_shown(_app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of a track whose formulas stand on no page of the index."""
+    shown = {facts[SHOWS] for facts in env.metadata.values() if SHOWS in facts}
+    if shown and EVERY_TRACK not in shown:
+        tracks = {formula.track for formula in find_formulas(Path(env.srcdir)) if formula.chapter}
+        for track in sorted(tracks - shown):
+            logger.warning(
+                f"no page of the formula index shows the track {track!r}: write one with {{formula-index}} {track}",
+                type="book",
+                subtype="formula",
+            )
 
 
 def _entry(formula: Formula) -> str:
@@ -173,8 +248,6 @@ def _entry(formula: Formula) -> str:
     code += [("Held to the truth by", place) for place in formula.tests]
     lines += ["", "::::::{grid} 1 1 1 2", ":gutter: 2", ""]
     for says, place in code:
-        # Coloured code weighs twice its text: the page has one of each formula, and the library's is what is read.
-        language = "python" if place in formula.functions else "text"
         lines += [
             ":::::{grid-item}",
             "",
@@ -182,7 +255,7 @@ def _entry(formula: Formula) -> str:
             "",
             f":::{{literalinclude}} /{place.path}",
             f":caption: {place.path}",
-            f":language: {language}",
+            ":language: python",
             f":pyobject: {place.name}",
             ":::",
             "::::",
@@ -196,4 +269,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("fresh_pages")
     facts("formulas", _facts)
     app.add_directive("formula-index", FormulaIndex)
+    app.add_directive("formula-list", FormulaList)
+    app.connect("env-check-consistency", every_track_is_shown)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,7 +26,7 @@ def checked(function: F) -> F:
 
     Tensors (jaxtyping): kind of dtype, number of axes, equal sizes where names are equal, no empty axis but those
     called batch or gathered by a star, one device, one floating dtype. Numbers: finite, no bool, within the bounds of
-    :data:`PositiveInt` and its like. Classes, callables, literals, tuples and unions: as written. What stands without
+    ``PositiveInt`` and its like. Classes, callables, literals, tuples and unions: as written. What stands without
     an annotation is not held to any. While a graph is compiled, exported or traced, nothing is checked.
 
     Raises:

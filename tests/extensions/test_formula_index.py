@@ -3,7 +3,7 @@
 import pytest
 from bs4 import BeautifulSoup
 from formula_index import find_formulas
-from tiny_book import REPOSITORY, notebook
+from tiny_book import COMPLETE, REPOSITORY, notebook
 
 PAGE = "# Chapter\n\n$$\ny = W x + b\n$$ (eq-affine)\n"
 FUNCTION = 'def linear(x):\n    """Map.\n\n    Equation: eq-affine\n    More.\n    """\n'
@@ -114,5 +114,46 @@ def test_the_page_shows_equation_function_and_test(three):
 
 def test_a_missing_corner_is_a_warning(three):
     made = three(test="")
-    made.write("formulas.md", "# Formulas\n\n```{formula-index}\n```\n")
+    made.write("formulas.md", "# Formulas\n\n```{formula-list}\n```\n")
     assert f"eq-affine: {NO_TEST}" in made.build().warnings
+
+
+def two_tracks(three, *pages):
+    """A book with a formula on each of two tracks, a list, and pages of the index with these arguments."""
+    made = three(
+        function='def linear(x):\n    """Equations: eq-affine, eq-b"""\n',
+        test=TEST.replace('("eq-affine")', '("eq-affine")\n@pytest.mark.equation("eq-b")'),
+    )
+    made.write("chapters/formulas/x.ipynb", notebook(PAGE, book=COMPLETE | {"track": "dense networks"}))
+    second = PAGE.replace("# Chapter", "# Other").replace("eq-affine", "eq-b").replace("W x", "V x")
+    made.write("chapters/formulas/y.ipynb", notebook(second, book=COMPLETE | {"track": "attention"}))
+    names = [f"page{number}" for number in range(len(pages))]
+    toctree = "\n".join(["chapters/formulas/x", "chapters/formulas/y", "list", *names])
+    made.write("index.md", f"# Book\n\n```{{toctree}}\n{toctree}\n```\n\n```{{py:function}} lib.dense.linear(x)\n```\n")
+    made.write("list.md", "# List\n\n```{formula-list}\n```\n")
+    for name, argument in zip(names, pages, strict=True):
+        made.write(f"{name}.md", f"# {name}\n\n```{{formula-index}} {argument}\n```\n")
+    return made
+
+
+def test_a_page_shows_one_track_and_the_list_leads_to_all(three):
+    built = two_tracks(three, "dense networks", "attention").build()
+    assert built.warnings == ""
+    for name, shown, other in (("page0", "W x", "V x"), ("page1", "V x", "W x")):
+        [entry] = BeautifulSoup(built.html(name), "html.parser").select(".formula .math")
+        assert shown in entry.get_text()
+        assert other not in entry.get_text()
+    listed = BeautifulSoup(built.html("list"), "html.parser").select_one(".formula-list")
+    assert [heading.get_text() for heading in listed.select("strong")] == ["Dense networks", "Attention"]
+    assert [link["href"] for link in listed.select("a")] == [
+        "page0.html#formulas-chapters-formulas-x",
+        "chapters/formulas/x.html#equation-eq-affine",
+        "page1.html#formulas-chapters-formulas-y",
+        "chapters/formulas/y.html#equation-eq-b",
+    ]
+
+
+def test_a_track_without_a_page_and_a_page_without_a_track_are_named(three):
+    warnings = two_tracks(three, "dense networks", "vision").build().warnings
+    assert "no page of the formula index shows the track 'attention'" in warnings
+    assert "formula-index must name a track that has labelled equations, got 'vision'" in warnings

@@ -75,7 +75,7 @@ def changed(made, name: str, old: str, new: str) -> None:
         ("chapters/formulas/z.md", "{cite}`lecun`", "{cite}`other`", "works", "Another"),
         ("lib/dense.py", "def linear", "def affine", "formulas", "lib.dense.affine"),
         ("lib/dense.py", "return x", "return 37 * x", "formulas", "37</span>"),
-        ("tests/test_dense.py", "1 + 1 == 2", "40 + 2 == 42", "formulas", "40 + 2 == 42"),
+        ("tests/test_dense.py", "1 + 1 == 2", "40 + 2 == 42", "formulas", "42</span>"),
         ("tests/test_dense.py", "def test_linear", "def test_affine", "formulas", "test_affine"),
         ("reference/source_passages.yml", "Background.", "Foreground.", "map", "Foreground."),
         ("works.bib", "Backprop", "Backpropagation", "works", "Backpropagation"),

@@ -3,14 +3,16 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils.hooks import RemovableHandle
 
 from .boundary import checked
 
-__all__ = ["capture", "evaluation_mode", "module_mode", "rewrite"]
+__all__ = ["capture", "evaluation_mode", "module_mode", "rewrite", "watched_inputs"]
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _ONE_AT_A_TIME = threading.Lock()
@@ -65,16 +67,6 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
         ValueError: a name that ``model.named_modules()`` does not list, none at all, or a compiled model, whose
             code would run past the hooks.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module to have layers by name, got {type(model).__name__}")
-    # A layer that stands in the model twice answers to both names.
-    modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
-    unknown = [name for name in changes if name not in modules]
-    if unknown or not changes:
-        raise ValueError(f"layers must name modules of the model, got {list(changes)}; it has {list(modules)}")
-    compiled = [name or "the model" for name, module in model.named_modules() if _is_compiled(module)]
-    if compiled:
-        raise ValueError(f"layers of a compiled model run past hooks, got {compiled[0]} compiled: give it uncompiled")
 
     def hook_for(name: str) -> Callable:
         def hook(_module, _inputs, output):
@@ -85,11 +77,61 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
 
         return hook
 
+    with _hooked(model, list(changes), lambda name, module: module.register_forward_hook(hook_for(name))):
+        yield
+
+
+@contextmanager
+def watched_inputs(model: nn.Module, watchers: Mapping[str, Callable[[Any], None]]) -> Iterator[None]:
+    """Show each input of named layers, the first argument of a call, to a function, inside the block.
+
+    The hooks are removed at the end of the block, as those of :func:`rewrite`.
+
+    >>> model, shapes = nn.Sequential(nn.Linear(2, 3), nn.ReLU()), []
+    >>> with watched_inputs(model, {"1": lambda x: shapes.append(x.shape)}):
+    ...     output = model(torch.ones(1, 2))
+    >>> shapes
+    [torch.Size([1, 3])]
+
+    Raises:
+        TypeError: not a module.
+        ValueError: as :func:`rewrite`.
+    """
+
+    def hook_for(name: str) -> Callable:
+        def hook(_module, inputs, named):
+            watchers[name](inputs[0] if inputs else next(iter(named.values()), None))
+
+        return hook
+
+    with _hooked(
+        model,
+        list(watchers),
+        lambda name, module: module.register_forward_pre_hook(hook_for(name), with_kwargs=True),
+    ):
+        yield
+
+
+@contextmanager
+def _hooked(
+    model: nn.Module, layers: Sequence[str], register: Callable[[str, nn.Module], RemovableHandle]
+) -> Iterator[None]:
+    """Hooks on named layers inside the block: what names are refused, who waits, and that none is left."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module to have layers by name, got {type(model).__name__}")
+    # A layer that stands in the model twice answers to both names.
+    modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+    unknown = [name for name in layers if name not in modules]
+    if unknown or not layers:
+        raise ValueError(f"layers must name modules of the model, got {layers}; it has {list(modules)}")
+    compiled = [name or "the model" for name, module in model.named_modules() if _is_compiled(module)]
+    if compiled:
+        raise ValueError(f"layers of a compiled model run past hooks, got {compiled[0]} compiled: give it uncompiled")
     handles = []
     with one_at_a_time(model):
         try:
-            for name in changes:
-                handles.append(modules[name].register_forward_hook(hook_for(name)))
+            for name in layers:
+                handles.append(register(name, modules[name]))
             yield
         finally:
             for handle in handles:

@@ -2,7 +2,7 @@
 
 import math
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lib.core.storages import local_part, storage_bytes, storage_of
 from lib.core.validation import check_non_negative_int, check_positive_int
 
 __all__ = ["HeldBytes", "MemoryTimeline", "held_bytes", "saved_activations", "state_bytes"]
@@ -85,9 +86,9 @@ def held_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, *, activation
     parameters = list(model.parameters())
     states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
     return HeldBytes(
-        parameters=_bytes(parameters),
-        gradients=_bytes(parameter.grad for parameter in parameters if parameter.grad is not None),
-        optimizer=_bytes(value for value in states if value.ndim > 0),
+        parameters=storage_bytes(parameters),
+        gradients=storage_bytes(parameter.grad for parameter in parameters if parameter.grad is not None),
+        optimizer=storage_bytes(value for value in states if value.ndim > 0),
         activations=activations,
     )
 
@@ -117,8 +118,8 @@ def saved_activations(model: nn.Module) -> Iterator[_Counter]:
 
     def count(tensor: Tensor) -> Tensor:
         # Asked each time: a sharded model swaps its parameters while it runs.
-        if _storage(tensor) not in set(map(_storage, model.parameters())):
-            counter.kept.setdefault(_storage(tensor), []).append(_local(tensor).detach())
+        if storage_of(tensor) not in set(map(storage_of, model.parameters())):
+            counter.kept.setdefault(storage_of(tensor), []).append(local_part(tensor).detach())
         return tensor
 
     try:
@@ -171,12 +172,12 @@ class MemoryTimeline(TorchDispatchMode):
     def _note(self, tensors: Any, found: dict[int, weakref.ref]) -> None:
         """Remember storages that are met for the first time, as long as they live."""
         for tensor in tree_leaves(tensors):
-            if isinstance(tensor, Tensor) and (key := _storage(tensor)) not in {*self._live, *self._older}:
-                found[key] = weakref.ref(_local(tensor).untyped_storage(), lambda _, key=key: found.pop(key, None))
+            if isinstance(tensor, Tensor) and (key := storage_of(tensor)) not in {*self._live, *self._older}:
+                found[key] = weakref.ref(local_part(tensor).untyped_storage(), lambda _, key=key: found.pop(key, None))
 
     def _held(self) -> HeldBytes:
         held = held_bytes(self.model, self.optimizer)
-        owned = {_storage(tensor) for tensor in _owned(self.model, self.optimizer)}
+        owned = {storage_of(tensor) for tensor in _owned(self.model, self.optimizer)}
         storages = [reference() for key, reference in list(self._live.items()) if key not in owned]
         return replace(held, activations=sum(storage.nbytes() for storage in storages if storage is not None))
 
@@ -190,16 +191,6 @@ def _owned(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tenso
         yield from (value for value in state.values() if isinstance(value, Tensor))
 
 
-def _bytes(tensors: Iterable[Tensor]) -> int:
-    storages = [_local(tensor).untyped_storage() for tensor in tensors]
-    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
-
-
-def _storage(tensor: Tensor) -> int:
-    """The identity of where the numbers lie, also where there are none: on the meta device every address is 0."""
-    return _local(tensor).untyped_storage()._cdata
-
-
 def _covered(views: list[Tensor]) -> int:
     """Bytes of one storage that its views cover together."""
     views = [view[tuple(slice(None) if step else slice(1) for step in view.stride())] for view in views if view.numel()]
@@ -210,7 +201,3 @@ def _covered(views: list[Tensor]) -> int:
     for shape, stride, offset, size in shapes:
         mask.as_strided((*shape, size), (*(step * size for step in stride), 1), offset * size).fill_(True)
     return int(mask.sum())
-
-
-def _local(tensor: Tensor) -> Tensor:
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor

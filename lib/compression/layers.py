@@ -1,0 +1,95 @@
+"""What dense and convolutional layers have in common: a weight that is one matrix, and how inputs meet it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lib.architectures import Conv2d, Linear
+from lib.core.validation import check_finite
+
+__all__ = ["CONVOLUTION", "DENSE", "DENSE_AND_CONVOLUTION", "Geometry", "check_layer"]
+
+DENSE = (Linear, nn.Linear)
+CONVOLUTION = (Conv2d, nn.Conv2d)
+DENSE_AND_CONVOLUTION = (*DENSE, *CONVOLUTION)
+
+
+def check_layer(layer: Any) -> None:
+    """Require a dense layer or a two-dimensional convolution, of :mod:`lib.architectures` or torch.
+
+    Raises:
+        TypeError: anything else.
+        ValueError: a weight that holds NaN or infinity.
+    """
+    if not isinstance(layer, DENSE_AND_CONVOLUTION):
+        raise TypeError(
+            f"layer must be a Linear or Conv2d of lib.architectures or torch.nn, got {type(layer).__name__}"
+        )
+    check_finite("weight", layer.weight)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a layer's weight meets its input: ``x Wᵀ`` for a dense layer, else the options of a convolution."""
+
+    stride: tuple[int, int] | None = None  # None: a dense layer
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # left, right, top, bottom
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    kernel: tuple[int, int] = (1, 1)
+    circular: bool = False
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> "Geometry":
+        """Read it off a layer.
+
+        Raises:
+            TypeError: as :func:`check_layer`.
+            ValueError: as :func:`check_layer`; a padding mode other than zeros and circular.
+        """
+        check_layer(layer)
+        if isinstance(layer, DENSE):
+            return cls()
+        if layer.padding_mode not in ("zeros", "circular"):
+            raise ValueError(f"padding_mode must be 'zeros' or 'circular', got {layer.padding_mode!r}")
+        return cls(
+            _pair(layer.stride), _paddings(layer), _pair(layer.dilation), layer.groups,
+            tuple(layer.weight.shape[2:]), layer.padding_mode == "circular",
+        )  # fmt: skip
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """What the layer computes with this weight, in the dtype of ``x``."""
+        weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        if self.stride is None:
+            return F.linear(x, weight, bias)
+        return F.conv2d(self._padded(x), weight, bias, self.stride, 0, self.dilation, self.groups)
+
+    def rows(self, x: Float[Tensor, "..."]) -> Float[Tensor, "samples features"]:
+        """The inputs that the weight, flattened to ``[outputs, features]``, is multiplied with, one a row.
+
+        Of a convolution these are the patches under its window, at all positions of all images.
+        """
+        if self.stride is None:
+            return x.flatten(0, -2)
+        patches = F.unfold(self._padded(x), self.kernel, self.dilation, 0, self.stride)  # batch features positions
+        return patches.transpose(1, 2).flatten(0, 1)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        if not any(self.padding):
+            return x
+        return F.pad(x, self.padding, mode="circular" if self.circular else "constant")
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    return tuple(value) if isinstance(value, tuple) else (value, value)
+
+
+def _paddings(layer: nn.Module) -> tuple[int, int, int, int]:
+    """Left, right, top, bottom, as :func:`torch.nn.functional.pad` takes them."""
+    if isinstance(layer, nn.Conv2d):  # which has worked out "same" and "valid"
+        return tuple(layer._reversed_padding_repeated_twice)
+    vertical, horizontal = _pair(layer.padding)
+    return horizontal, horizontal, vertical, vertical

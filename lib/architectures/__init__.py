@@ -12,9 +12,11 @@ from .kneser_ney import KneserNey
 from .kv_cache import KVCache
 from .lenet import LeNet5
 from .lstm import LSTM
-from .normalization import LayerNorm, layer_norm
+from .normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, batch_norm, group_norm, layer_norm, rms_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
 from .positions import LearnedPositions, alibi, rotary, sinusoidal_positions
+from .residual import BasicBlock, Bottleneck, Residual, Subsampled
+from .resnet import ResNet, ResNetConfig, resnet, small_resnet
 from .rnn import RNN, JordanRNN
 from .softmax import cross_entropy, log_softmax, softmax
 from .tokenization import BytePairEncoding, learn_merges
@@ -26,7 +28,10 @@ __all__ = [
     "MLP",
     "RNN",
     "AvgPool2d",
+    "BasicBlock",
+    "BatchNorm",
     "Block",
+    "Bottleneck",
     "BytePairEncoding",
     "Conditioned",
     "Conv1d",
@@ -35,6 +40,7 @@ __all__ = [
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "GlobalAvgPool2d",
+    "GroupNorm",
     "JordanRNN",
     "KVCache",
     "KneserNey",
@@ -44,12 +50,18 @@ __all__ = [
     "Linear",
     "MaxPool2d",
     "MultiHeadAttention",
+    "RMSNorm",
     "ReLU",
+    "ResNet",
+    "ResNetConfig",
+    "Residual",
+    "Subsampled",
     "Transformer",
     "TransformerConfig",
     "alibi",
     "attention",
     "avg_pool2d",
+    "batch_norm",
     "beam_search",
     "candidates",
     "conv1d",
@@ -61,6 +73,7 @@ __all__ = [
     "gelu",
     "generate",
     "global_avg_pool2d",
+    "group_norm",
     "layer_norm",
     "learn_merges",
     "linear",
@@ -69,9 +82,12 @@ __all__ = [
     "merge_heads",
     "padding_mask",
     "relu",
+    "resnet",
+    "rms_norm",
     "rotary",
     "sigmoid",
     "sinusoidal_positions",
+    "small_resnet",
     "softmax",
     "split_heads",
     "tanh",

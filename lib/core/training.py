@@ -209,7 +209,7 @@ def _optimizer(
 
 def _check_batch_of_one(model: nn.Module, example: Tensor) -> None:
     """Try the single example that the last batch will be, on copies of what a model keeps count in."""
-    if not any(isinstance(module, nn.modules.batchnorm._NormBase) and module.training for module in model.modules()):
+    if not any(hasattr(module, "running_mean") and module.training for module in model.modules()):
         return
     counts = {name: buffer.clone() for name, buffer in model.named_buffers()}
     try:

@@ -13,11 +13,15 @@ from lib.architectures import (
     MLP,
     RNN,
     AvgPool2d,
+    BasicBlock,
+    BatchNorm,
     Block,
+    Bottleneck,
     Conv1d,
     Conv2d,
     DecoderBlock,
     GlobalAvgPool2d,
+    GroupNorm,
     LayerNorm,
     LearnedPositions,
     LeNet5,
@@ -25,12 +29,15 @@ from lib.architectures import (
     MaxPool2d,
     MultiHeadAttention,
     ReLU,
+    Residual,
+    RMSNorm,
     attention,
     cross_entropy,
     digit_cnn,
     gelu,
     log_softmax,
     sigmoid,
+    small_resnet,
     softmax,
     tanh,
 )
@@ -62,6 +69,17 @@ class Decoding(nn.Sequential):
 
     def forward(self, x):
         return self[0](x, x[:, 1:].cos(), causal=True)
+
+
+def settled(layer):
+    """A layer as it is used: in evaluation mode, with running statistics and a stretch that are not those of the start."""
+    generator = seeded(2)
+    for name, value in layer.eval().state_dict().items():
+        if name.endswith(("running_var", "weight")) and value.ndim == 1:
+            value.uniform_(0.5, 1.5, generator=generator)
+        elif name.endswith(("running_mean", "bias")):
+            value.normal_(generator=generator)
+    return layer
 
 
 def recurrent(ours, torchs):
@@ -100,6 +118,16 @@ CASES = {
     "softmax": Case(lambda: softmax, (5, 6), lambda: nn.Softmax(dim=-1)),
     "log_softmax": Case(lambda: log_softmax, (5, 6), lambda: nn.LogSoftmax(dim=-1)),
     "LayerNorm": Case(lambda: LayerNorm(6, 0.1), (5, 3, 6), lambda: nn.LayerNorm(6, 0.1)),
+    "RMSNorm": Case(lambda: settled(RMSNorm(6, 0.1)), (5, 3, 6), lambda: nn.RMSNorm(6, 0.1)),
+    "GroupNorm": Case(lambda: settled(GroupNorm(2, 6, 0.1)), (5, 6, 3, 4), lambda: nn.GroupNorm(2, 6, 0.1)),
+    "BatchNorm of images": Case(
+        lambda: settled(BatchNorm(3, 0.1)), (5, 3, 4, 5), lambda: nn.BatchNorm2d(3, 0.1).eval()
+    ),
+    "BatchNorm of rows": Case(lambda: settled(BatchNorm(6, 0.1)), (5, 6), lambda: nn.BatchNorm1d(6, 0.1).eval()),
+    "Residual": Case(lambda: Residual(nn.Sequential(LayerNorm(6), Linear(6, 6))), (5, 3, 6)),
+    "BasicBlock": Case(lambda: settled(BasicBlock(3, 3)), (5, 3, 6, 5)),
+    "Bottleneck": Case(lambda: settled(Bottleneck(8, 2)), (5, 8, 6, 5)),
+    "ResNet": Case(lambda: settled(small_resnet(8, width=4)), (5, 3, 9, 8)),
     "attention": Case(lambda: lambda x: attention(x, x.cos(), x.exp(), causal=True), (5, 2, 4, 3)),
     "LearnedPositions": Case(lambda: LearnedPositions(4, 6), (5, 3, 6)),
     "MultiHeadAttention": Case(lambda: MultiHeadAttention(8, 4), (5, 3, 8)),

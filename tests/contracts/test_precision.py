@@ -7,23 +7,29 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from lib.architectures import (
+    BatchNorm,
     Conv2d,
+    GroupNorm,
     LayerNorm,
     Linear,
     MultiHeadAttention,
+    RMSNorm,
     attention,
     avg_pool2d,
+    batch_norm,
     conv1d,
     conv2d,
     conv2d_formula,
     cross_entropy,
     gelu,
     global_avg_pool2d,
+    group_norm,
     layer_norm,
     linear,
     log_softmax,
     max_pool2d,
     relu,
+    rms_norm,
     sigmoid,
     softmax,
     tanh,
@@ -53,6 +59,9 @@ PAIRS = {
     "softmax": (rows, lambda x: softmax(x, temperature=0.5), lambda x: torch.softmax(2 * x, -1)),
     "log_softmax": (rows, log_softmax, lambda x: torch.log_softmax(x, -1)),
     "layer_norm": (rows, layer_norm, lambda x: F.layer_norm(x, (6,))),
+    "rms_norm": (rows, rms_norm, lambda x: F.rms_norm(x, (6,), eps=1e-5)),
+    "batch_norm": (images, batch_norm, lambda x: F.batch_norm(x, None, None, training=True)),
+    "group_norm": (images, lambda x: group_norm(x, 3), lambda x: F.group_norm(x, 3)),
     # Products of two larger numbers make a softmax so steep that it magnifies their last digit.
     "attention": (lambda size: rows(min(size, 3)), lambda x: attention(x, x, x), lambda x: F.scaled_dot_product_attention(x, x, x)),
     "linear": (rows, lambda x: linear(x, x[0]), lambda x: F.linear(x, x[0])),
@@ -94,6 +103,9 @@ EDGES = {
     "tanh": (tanh, torch.tanh, [4.0, 5.5, 6.0, 12.0, -12.0, 1e-4]),
     "sigmoid": (sigmoid, torch.sigmoid, [-12.0, -11.0, 11.0, 60000.0, -60000.0]),
     "layer_norm": (layer_norm, lambda x: F.layer_norm(x, x.shape[-1:]), [400.0, 800.0, 1200.0, 1600.0]),
+    "rms_norm": (rms_norm, lambda x: F.rms_norm(x, x.shape[-1:], eps=1e-5), [400.0, 800.0, 60000.0]),
+    "group_norm": (lambda x: group_norm(x[None], 1), lambda x: F.group_norm(x[None], 1), [400.0, 800.0, 60000.0]),
+    "batch_norm": (lambda x: batch_norm(x[:, None]), lambda x: F.batch_norm(x[:, None], None, None, training=True), [400.0, 800.0, 60000.0]),
     "softmax": (softmax, lambda x: torch.softmax(x, -1), [60000.0, -60000.0, 59968.0]),
     "log_softmax": (log_softmax, lambda x: torch.log_softmax(x, -1), [60000.0, 59968.0, 1.0]),
     "softmax, cold": (lambda x: softmax(x, temperature=1e-4), lambda x: torch.softmax(x / 1e-4, -1), [9.0, 8.0, -3.0]),
@@ -114,7 +126,9 @@ def test_float16_goes_to_the_end_of_its_range(name):
 
 def test_float32_has_no_silent_end_either():
     # Squares leave the range: torch's layer norm gives NaN, and zeros would be taken for an answer.
-    assert layer_norm(torch.tensor([[1e20, 2e20, 3e20]])).isnan().all()
+    far = torch.tensor([[1e20, 2e20, 3e20]])
+    for result in (layer_norm(far), rms_norm(far), group_norm(far, 1), batch_norm(far.T)):
+        assert result.isnan().all()
     tiny = torch.finfo(torch.float32).tiny
     assert_close(softmax(torch.tensor([1.0, 0.0]), temperature=tiny), torch.tensor([1.0, 0.0]))
     for cold in (1e-39, 1e-300):
@@ -128,6 +142,9 @@ LAYERS = {
     "Linear": (lambda: Linear(6, 4), lambda: nn.Linear(6, 4), (3, 5, 6)),
     "Conv2d": (lambda: Conv2d(3, 4, 2), lambda: nn.Conv2d(3, 4, 2), (2, 3, 5, 4)),
     "LayerNorm": (lambda: LayerNorm(6), lambda: nn.LayerNorm(6), (3, 5, 6)),
+    "RMSNorm": (lambda: RMSNorm(6, 1e-5), lambda: nn.RMSNorm(6, 1e-5), (3, 5, 6)),
+    "BatchNorm": (lambda: BatchNorm(3), lambda: nn.BatchNorm2d(3), (4, 3, 5, 4)),
+    "GroupNorm": (lambda: GroupNorm(3, 6), lambda: nn.GroupNorm(3, 6), (4, 6, 5)),
 }
 
 

@@ -50,6 +50,8 @@ class Geometry:
             TypeError: as :func:`check_layer`.
             ValueError: as :func:`check_layer`; a padding mode other than zeros and circular.
         """
+        if isinstance(geometry := getattr(layer, "geometry", None), cls):  # a packed layer keeps it
+            return geometry
         check_layer(layer)
         if isinstance(layer, DENSE):
             return cls()

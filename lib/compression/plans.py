@@ -10,8 +10,9 @@ from torch import nn
 from lib.core.boundary import checked
 
 from .layers import DENSE_AND_CONVOLUTION
+from .packed import PackedLayer
 
-__all__ = ["Plan", "merged_plans", "plan_for"]
+__all__ = ["Plan", "layers_of", "merged_plans", "plan_for"]
 
 Change = Callable[..., nn.Module]
 Plan = dict[str, Callable[[nn.Module], nn.Module]]
@@ -44,9 +45,37 @@ def plan_for(
     """
     if isinstance(change, nn.Module):
         raise TypeError(f"change must be a function from the old layer to the new one, got {type(change).__name__}")
+    layers = layers_of(model, kinds=kinds, only=only, except_=except_)
+    if given is None:
+        return dict.fromkeys(layers, change)
+    missing = [name for name in layers if name not in given]
+    if missing:
+        raise ValueError(
+            f"given must hold something for each layer, got nothing for {missing[0]!r}; it has {list(given)}"
+        )
+    return {name: partial(_with, change, given[name]) for name in layers}
+
+
+@checked
+def layers_of(
+    model: nn.Module,
+    *,
+    kinds: type | tuple[type, ...] = DENSE_AND_CONVOLUTION,
+    only: Sequence[str] | None = None,
+    except_: Sequence[str] = (),
+) -> dict[str, nn.Module]:
+    """The layers that :func:`plan_for` would name, by name; what has been packed before counts as the layer that it was.
+
+    >>> list(layers_of(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), only=["2"]))
+    ['2']
+
+    Raises:
+        TypeError: as :func:`plan_for`.
+        ValueError: as :func:`plan_for`.
+    """
     # Both names of a layer that stands in the model twice may be asked for.
     names = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if name}
-    layers = {name: layer for name, layer in names.items() if isinstance(layer, kinds)}
+    layers = {name: layer for name, layer in names.items() if _is_one_of(layer, kinds)}
     for argument, asked in (("only", only or ()), ("except_", except_)):
         unknown = [name for name in asked if name not in layers]
         if unknown:
@@ -66,20 +95,11 @@ def plan_for(
         raise ValueError(
             f"the plan must name a layer of the kinds {_words(kinds)}, got none; the model has {list(layers)}"
         )
-    plan: Plan = {}
     for name in chosen.values():
         inner = [other for other in chosen.values() if other.startswith(f"{name}.")]
         if inner:
             raise ValueError(f"the plan must not name a layer within another, got {name!r} and {inner[0]!r}")
-        if given is None:
-            plan[name] = change
-        elif name in given:
-            plan[name] = partial(_with, change, given[name])
-        else:
-            raise ValueError(
-                f"given must hold something for each layer, got nothing for {name!r}; it has {list(given)}"
-            )
-    return plan
+    return {name: layers[name] for name in chosen.values()}
 
 
 def merged_plans(*plans: Plan) -> Plan:
@@ -98,6 +118,10 @@ def merged_plans(*plans: Plan) -> Plan:
     if twice:
         raise ValueError(f"the plans must name each layer once, got {twice} in more than one")
     return {name: change for plan in plans for name, change in plan.items()}
+
+
+def _is_one_of(layer: nn.Module, kinds: type | tuple[type, ...]) -> bool:
+    return isinstance(layer, kinds) or (isinstance(layer, PackedLayer) and kinds == DENSE_AND_CONVOLUTION)
 
 
 def _with(change: Change, given: Any, layer: nn.Module) -> nn.Module:

@@ -1,0 +1,150 @@
+"""One rule for every packed form: it computes what its dequantised weight would, and travels as a module does.
+
+A new kind of packing is one row of FAMILY.
+"""
+
+import copy
+import io
+import pickle
+import re
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+import lib.compression
+from lib import architectures
+from lib.compression import Masked, SparseLayer, bytes_of, low_rank
+from lib.compression.packed import PackedLayer
+from lib.core import replaced
+
+# torch's own convolution says so once of an even window, whose padding differs from side to side.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+
+def masked(layer):
+    return Masked(layer, layer.weight > 0)
+
+
+def pruned(layer):
+    layer = copy.deepcopy(layer)
+    layer.weight.data[layer.weight.data < 0] = 0
+    return SparseLayer(layer)
+
+
+# Kind of packing → how one layer is packed; those that multiply by something else than one matrix, by their own rounding.
+FAMILY = {"masked": masked, "sparse": pruned, "low rank": partial(low_rank, rank=2)}
+
+LAYERS = {
+    "dense": (lambda: nn.Linear(8, 6), (3, 8)),
+    "dense, tokens, no bias": (lambda: architectures.Linear(8, 6, bias=False), (2, 5, 8)),
+    "convolution": (lambda: nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)), (2, 4, 9, 8)),
+    "wrapped": (lambda: architectures.Conv2d(4, 6, 3, padding=1, padding_mode="circular"), (2, 4, 5, 6)),
+    "same": (lambda: nn.Conv2d(4, 6, (2, 3), padding="same"), (2, 4, 5, 6)),
+}
+CASES = [pytest.param(kind, name, id=f"{kind}: {name}") for kind in FAMILY for name in LAYERS]
+
+
+@pytest.fixture
+def packed(request):
+    """A layer, what one kind of packing makes of it, and inputs."""
+    kind, name = request.param
+    make, shape = LAYERS[name]
+    layer = make()
+    return layer, FAMILY[kind](layer), torch.randn(shape)
+
+
+all_cases = pytest.mark.parametrize(
+    "packed", [case.values for case in CASES], ids=[case.id for case in CASES], indirect=True
+)
+
+
+@torch.no_grad()
+@all_cases
+def test_it_computes_what_its_dequantised_weight_would(packed):
+    layer, form, x = packed
+    layer.weight.copy_(form.weight)
+    torch.testing.assert_close(form(x), layer(x))
+
+
+@torch.no_grad()
+@all_cases
+def test_inputs_of_each_dtype_are_computed_in_it(packed):
+    layer, form, x = packed
+    layer.weight.copy_(form.weight)
+    expected = layer.double()(x.double())
+    # Eight significant bits in bfloat16, of the weight and of each intermediate sum.
+    for dtype, tolerance in ((torch.float64, 1e-6), (torch.float32, 1e-5), (torch.bfloat16, 0.05)):
+        output = form(x.to(dtype))
+        assert output.dtype == dtype
+        torch.testing.assert_close(output.double(), expected, atol=tolerance, rtol=tolerance)
+
+
+@torch.no_grad()
+@all_cases
+def test_copies_pickles_and_state_dicts_are_the_same_layer(packed):
+    _, form, x = packed
+    for other in (copy.deepcopy(form), pickle.loads(pickle.dumps(form))):
+        assert torch.equal(other(x), form(x))
+        assert {p.data_ptr() for p in other.parameters()}.isdisjoint(p.data_ptr() for p in form.parameters())
+    file = io.BytesIO()
+    torch.save(form.state_dict(), file)
+    file.seek(0)
+    blank = copy.deepcopy(form)
+    for tensor in blank.state_dict().values():
+        tensor.zero_()
+    blank.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(blank(x), form(x))
+
+
+@all_cases
+def test_the_layer_that_was_packed_is_as_before_and_a_plan_does_the_same(packed):
+    layer, form, x = packed
+    model = nn.Sequential(nn.Identity(), layer)
+    before = copy.deepcopy(layer.state_dict())
+    kind = next(
+        kind
+        for kind in FAMILY
+        if type(FAMILY[kind](layer)) is type(form) and form.weight.equal(FAMILY[kind](layer).weight)
+    )
+    changed = replaced(model, {"1": FAMILY[kind]})
+    assert torch.equal(changed(x), form(x))
+    assert all(torch.equal(before[name], tensor) for name, tensor in layer.state_dict().items())
+    assert bytes_of(changed) == bytes_of(form)
+
+
+@all_cases
+def test_a_gradient_reaches_the_input(packed):
+    _, form, x = packed
+    (gradient,) = torch.autograd.grad(form(x.requires_grad_()).sum(), x)
+    assert gradient.abs().sum() > 0
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [
+        (nn.Embedding(3, 4), TypeError, "layer must be a Linear or Conv2d of lib.architectures or torch.nn, got Embedding"),
+        (nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), ValueError, "padding_mode must be 'zeros' or 'circular', got 'reflect'"),
+    ],
+)  # fmt: skip
+def test_other_layers_are_refused(kind, layer, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        FAMILY[kind](layer)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("kind", FAMILY)
+def test_a_weight_that_is_not_finite_is_refused(kind):
+    layer = nn.Linear(8, 6)
+    layer.weight.data[2, 3] = float("nan")
+    with pytest.raises(ValueError, match=re.escape("weight must be finite, got nan at (2, 3) (1 such values)")):
+        FAMILY[kind](layer)
+
+
+def test_no_packed_kind_is_missing():
+    offered = {getattr(lib.compression, name) for name in lib.compression.__all__}
+    kinds = {kind for kind in offered if isinstance(kind, type) and issubclass(kind, PackedLayer)}
+    assert kinds == {type(pack(nn.Linear(8, 6))) for pack in FAMILY.values()}

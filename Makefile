@@ -20,7 +20,7 @@ SOURCES := $(shell find chapters lib reference tests tools/chapter _ext _extra _
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site first-steps lab course execute checkpoints robust new chapter edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps device lab course execute checkpoints robust new chapter edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
@@ -52,7 +52,7 @@ lint: $(READY)  ## ruff and the floors of lib
 
 unit: $(READY)  ## unit tests, with shapes in annotations enforced
 	@echo "== Unit tests"
-	@$(BIN)/python -m tools.stage unit $(BIN)/python -m tools.offline $(BIN)/python -m pytest -n auto --dist worksteal tests --ignore tests/site --ignore tests/set_up
+	@$(BIN)/python -m tools.stage unit $(BIN)/python -m tools.offline $(BIN)/python -m pytest -n auto --dist worksteal tests --ignore tests/site --ignore tests/set_up --ignore tests/device
 
 # Of a pull request only what it changes: make notebooks SINCE=origin/main
 notebooks: $(READY)  ## every notebook re-run with the network off; stored outputs must be reproduced
@@ -67,6 +67,9 @@ site: $(BOOK)  ## open every rendered page in headless Chromium
 
 first-steps: $(READY)  ## the set-up itself, stopped at twenty moments and in odd places (minutes; part of CI)
 	@$(BIN)/python -m pytest tests/set_up
+
+device: $(READY)  ## on a machine with an accelerator: it gives what the processor gives
+	@$(BIN)/python -m pytest tests/device
 
 # More options of JupyterLab's: make lab LAB='--no-browser --port 9000'. A superuser is allowed, and told what that means.
 lab: $(READY)  ## open JupyterLab on the chapters

@@ -5,8 +5,10 @@ from .attention import MultiHeadAttention, attention, merge_heads, padding_mask,
 from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
 from .decoding import beam_search, candidates, generate
 from .dense import Linear, linear
+from .densenet import DenseBlock, DenseLayer, DenseNet, DenseNetConfig, densenet, small_densenet
 from .digit_cnn import digit_cnn
 from .encoder_decoder import Conditioned, DecoderBlock, EncoderDecoder, EncoderDecoderConfig
+from .folding import fold_batch_norms, folded
 from .gru import GRU
 from .kneser_ney import KneserNey
 from .kv_cache import KVCache
@@ -21,12 +23,14 @@ from .rnn import RNN, JordanRNN
 from .softmax import cross_entropy, log_softmax, softmax
 from .tokenization import BytePairEncoding, learn_merges
 from .transformer import MLP, Block, Transformer, TransformerConfig
+from .vgg import VGG
 
 __all__ = [
     "GRU",
     "LSTM",
     "MLP",
     "RNN",
+    "VGG",
     "AvgPool2d",
     "BasicBlock",
     "BatchNorm",
@@ -37,6 +41,10 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "DecoderBlock",
+    "DenseBlock",
+    "DenseLayer",
+    "DenseNet",
+    "DenseNetConfig",
     "EncoderDecoder",
     "EncoderDecoderConfig",
     "GlobalAvgPool2d",
@@ -69,7 +77,10 @@ __all__ = [
     "conv2d_formula",
     "conv_output_size",
     "cross_entropy",
+    "densenet",
     "digit_cnn",
+    "fold_batch_norms",
+    "folded",
     "gelu",
     "generate",
     "global_avg_pool2d",
@@ -87,6 +98,7 @@ __all__ = [
     "rotary",
     "sigmoid",
     "sinusoidal_positions",
+    "small_densenet",
     "small_resnet",
     "softmax",
     "split_heads",

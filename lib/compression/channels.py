@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lib.architectures import BatchNorm
 from lib.core.boundary import Share, checked
 
 from .layers import CONVOLUTION, DENSE_AND_CONVOLUTION, check_layer
@@ -13,7 +14,7 @@ from .pruning import keep_largest
 
 __all__ = ["channel_plan"]
 
-BATCH_NORMS = nn.modules.batchnorm._BatchNorm
+BATCH_NORMS = (BatchNorm, nn.modules.batchnorm._BatchNorm)
 
 
 @checked
@@ -66,8 +67,9 @@ def channel_plan(
 
 def _check(name: str, module: nn.Module, channels: int | None) -> None:
     if channels is not None and isinstance(module, BATCH_NORMS):
-        if module.num_features != channels:
-            raise ValueError(f"{name!r} must read {channels} channels, got a batch norm of {module.num_features}")
+        own = module.channels if isinstance(module, BatchNorm) else module.num_features
+        if own != channels:
+            raise ValueError(f"{name!r} must read {channels} channels, got a batch norm of {own}")
         return
     if not isinstance(module, DENSE_AND_CONVOLUTION):
         raise TypeError(
@@ -93,7 +95,7 @@ def _with_inputs(layer: nn.Module, kept: Tensor, channels: int) -> nn.Module:
     if isinstance(layer, BATCH_NORMS):
         for name in ("weight", "bias", "running_mean", "running_var"):
             _narrow(layer, name, 0, kept)
-        layer.num_features = len(kept)
+        setattr(layer, "channels" if isinstance(layer, BatchNorm) else "num_features", len(kept))
         return layer
     columns = layer.weight.shape[1] // channels  # of each channel, behind a flattening
     columns = (kept[:, None] * columns + torch.arange(columns, device=kept.device)).flatten()

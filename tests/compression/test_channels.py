@@ -13,7 +13,7 @@ from lib.core import replaced
 
 def network(library):
     return nn.Sequential(
-        library.Conv2d(2, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), library.Conv2d(6, 4, 3), nn.ReLU(), nn.Flatten(), library.Linear(4 * 9, 5),
+        library.Conv2d(2, 6, 3), (nn.BatchNorm2d if library is nn else library.BatchNorm)(6), nn.ReLU(), library.Conv2d(6, 4, 3), nn.ReLU(), nn.Flatten(), library.Linear(4 * 9, 5),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from .gru import GRU
 from .kneser_ney import KneserNey
 from .kv_cache import KVCache
 from .lenet import LeNet5
+from .llama import Llama, LlamaBlock, LlamaConfig, RotaryAttention, SwiGLU
 from .lstm import LSTM
 from .normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, batch_norm, group_norm, layer_norm, rms_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
@@ -20,6 +21,7 @@ from .positions import LearnedPositions, alibi, rotary, sinusoidal_positions
 from .residual import BasicBlock, Bottleneck, Residual, Subsampled
 from .resnet import ResNet, ResNetConfig, resnet, small_resnet
 from .rnn import RNN, JordanRNN
+from .smollm2 import smollm2, smollm2_encoding
 from .softmax import cross_entropy, log_softmax, softmax
 from .tokenization import BytePairEncoding, learn_merges
 from .transformer import MLP, Block, Transformer, TransformerConfig
@@ -56,6 +58,9 @@ __all__ = [
     "LeNet5",
     "LearnedPositions",
     "Linear",
+    "Llama",
+    "LlamaBlock",
+    "LlamaConfig",
     "MaxPool2d",
     "MultiHeadAttention",
     "RMSNorm",
@@ -63,7 +68,9 @@ __all__ = [
     "ResNet",
     "ResNetConfig",
     "Residual",
+    "RotaryAttention",
     "Subsampled",
+    "SwiGLU",
     "Transformer",
     "TransformerConfig",
     "alibi",
@@ -100,6 +107,8 @@ __all__ = [
     "sinusoidal_positions",
     "small_densenet",
     "small_resnet",
+    "smollm2",
+    "smollm2_encoding",
     "softmax",
     "split_heads",
     "tanh",

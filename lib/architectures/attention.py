@@ -160,15 +160,27 @@ class MultiHeadAttention(nn.Module):
     ) -> Float[Tensor, "batch time width"]:
         q = split_heads(self.query(x), self.heads)
         k, v = context if isinstance(context, tuple) else self.keys_values(x if context is None else context)
-        if cache is not None:
-            k, v = cache(k, v)
-        if self.sharing > 1:
-            k, v = (part.repeat_interleave(self.sharing, 1) for part in (k, v))
-        return self.output(merge_heads(attention(q, k, v, mask=mask, causal=causal, bias=bias)))
+        return self.attended(q, k, v, mask=mask, causal=causal, bias=bias, cache=cache)
 
     def keys_values(self, context: Float[Tensor, "batch keys width"]) -> KeysValues:
         """Project what will be attended to more than once, such as an encoder's output."""
         return tuple(split_heads(layer(context), self.heads // self.sharing) for layer in (self.key, self.value))
+
+    def attended(
+        self,
+        q: Float[Tensor, "batch heads time head_dim"],
+        k: Float[Tensor, "batch kv_heads new head_dim"],
+        v: Float[Tensor, "batch kv_heads new head_dim"],
+        *,
+        cache: Extend | None = None,
+        **how: Tensor | bool | None,
+    ) -> Float[Tensor, "batch time width"]:
+        """What the queries find in new keys and values and those of the cache, mapped to the output."""
+        if cache is not None:
+            k, v = cache(k, v)
+        if self.sharing > 1:
+            k, v = (part.repeat_interleave(self.sharing, 1) for part in (k, v))
+        return self.output(merge_heads(attention(q, k, v, **how)))
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}" + (f", kv_heads={self.heads // self.sharing}" if self.sharing > 1 else "")

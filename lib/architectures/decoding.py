@@ -11,6 +11,7 @@ from lib.core.boundary import NonNegativeFloat, PositiveFloat, PositiveInt, Shar
 
 from .encoder_decoder import Conditioned
 from .kv_cache import KVCache
+from .llama import Llama
 from .softmax import log_softmax, softmax
 from .transformer import Transformer
 
@@ -57,7 +58,7 @@ def candidates(
 @torch.no_grad()
 @checked
 def generate(
-    model: Transformer | Conditioned | Logits,
+    model: Transformer | Llama | Conditioned | Logits,
     prompt: Int64[Tensor, "batch time"],
     new_tokens: PositiveInt,
     *,
@@ -72,8 +73,8 @@ def generate(
 
     After the token ``end`` a sequence is filled up with it, and when all have ended the rest is left out. A
     :class:`~lib.architectures.transformer.Transformer` keeps its keys and values unless ``cached`` is False, and so
-    does an encoder–decoder given its sources; what else maps tokens to logits is called with the whole sequence
-    each time.
+    do a :class:`~lib.architectures.llama.Llama` and an encoder–decoder given its sources; what else maps tokens to
+    logits is called with the whole sequence each time.
 
     >>> count = lambda tokens: torch.eye(5)[(tokens + 1) % 5]  # the next number has the largest logit
     >>> generate(count, torch.tensor([[2]]), 4)
@@ -84,13 +85,14 @@ def generate(
         ValueError: as :func:`candidates`, and as the model; more tokens than its context holds.
     """
     cache = None
-    if isinstance(model, Transformer | Conditioned):
+    if isinstance(model, Transformer | Llama | Conditioned):
         if prompt.shape[1] + new_tokens > model.config.context + 1:
             raise ValueError(
                 f"prompt and new tokens must fit the context of {model.config.context} and one more, got "
                 f"{prompt.shape[1]} and {new_tokens}"
             )
-        cache = KVCache(model.config.layers, model.config.context) if cached else None
+        # The last token is written and not read.
+        cache = KVCache(model.config.layers, prompt.shape[1] + new_tokens - 1) if cached else None
     tokens, ended = prompt, torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for _ in range(new_tokens):
         logits = model(tokens) if cache is None else model(tokens[:, cache.length :], cache=cache)

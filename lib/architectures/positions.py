@@ -103,8 +103,8 @@ def rotary(
         ValueError: a head_dim that is not even, a negative start, positions of 2**53 or more, a base that is not positive,
             other pairs.
     """
-    angles = _angles(x.shape[-2], x.shape[-1], start, base)
-    # Rounded before it moves: not every device has float64.
+    # Computed and rounded before it moves: not every device has float64.
+    angles = _angles(x.shape[-2], x.shape[-1], start, base, device="cpu")
     cos, sin = (turn.to(x.dtype).to(x.device) for turn in (angles.cos(), angles.sin()))
     if pairs == "neighbours":
         a, b = x[..., 0::2], x[..., 1::2]
@@ -139,12 +139,13 @@ def alibi(heads: PositiveInt, queries: PositiveInt, keys: PositiveInt) -> Float[
     return torch.tensor(rates)[None, :, None, None] * -distance
 
 
-def _angles(time: int, width: int, start: int, base: float) -> Float[Tensor, "time pairs"]:
+def _angles(time: int, width: int, start: int, base: float, device: str | None = None) -> Float[Tensor, "time pairs"]:
     """The angle of each position and pair of features, in float64: of position 100,000 float32 keeps two decimals."""
     check_divisible("width", width, "pairs of", 2)
     if start + time > 2**53:
         raise ValueError(
             f"positions must lie below 2**53, where float64 tells neighbours apart, got {start + time - 1}"
         )
-    rates = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    return torch.arange(start, start + time, dtype=torch.float64)[:, None] * rates
+    numbers = {"dtype": torch.float64, "device": device}
+    rates = base ** (-torch.arange(0, width, 2, **numbers) / width)
+    return torch.arange(start, start + time, **numbers)[:, None] * rates

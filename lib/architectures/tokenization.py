@@ -13,12 +13,12 @@ from torch import Tensor
 from lib.core.boundary import PositiveInt, checked
 from lib.core.validation import check_indices
 
-__all__ = ["BytePairEncoding", "learn_merges"]
+__all__ = ["WORDS", "BytePairEncoding", "learn_merges"]
 
 Pair = tuple[int, int]
 
-# No merge crosses from one of these to the next: a word, a number, or signs, each with one blank before it; white space.
-_WORDS = re.compile(r" ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
+#: No merge crosses from one of these to the next: a word, a number, or signs, each with one blank before it; white space.
+WORDS = re.compile(r" ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
 
 
 @checked
@@ -79,7 +79,8 @@ class BytePairEncoding:
 
     Whatever is encoded comes back unchanged: a text that was never seen is at worst its bytes, as without merges all are. ``special`` tokens have
     the last numbers and stand for no text; :meth:`encode` gives them only ``with_special``, so that a text cannot smuggle
-    one in.
+    one in. A model's own vocabulary may order its tokens otherwise: ``numbers`` says which number each of bytes, merges
+    and special tokens has there, or −1 for a byte that it does not have. ``words`` are the pieces inside which it joins.
 
     >>> encoding = BytePairEncoding(learn_merges(["low lower lowest"], 2), special=["<end>"])
     >>> encoding.encode("lowly"), encoding.encode("low<end>", with_special=True)
@@ -88,13 +89,21 @@ class BytePairEncoding:
     ('lowly<end>', 259)
 
     Raises:
-        TypeError: merges that are not int64, special tokens that are not text.
-        ValueError: merges of tokens that do not exist yet or are joined already, special tokens that are empty or equal.
+        TypeError: merges or numbers that are not int64, special tokens that are not text, words that are no pattern.
+        ValueError: merges of tokens that do not exist yet or are joined already, special tokens that are empty or equal,
+            numbers that do not give each token but a byte its own of 0, 1, 2 and so on.
     """
 
     @checked
-    def __init__(self, merges: Int64[Tensor, "_ 2"], *, special: Sequence[str] = ()) -> None:
-        self.merges = merges
+    def __init__(
+        self,
+        merges: Int64[Tensor, "_ 2"],
+        *,
+        special: Sequence[str] = (),
+        words: re.Pattern = WORDS,
+        numbers: Int64[Tensor, " _"] | None = None,
+    ) -> None:
+        self.merges, self.words = merges, words
         self.tokens = [bytes([byte]) for byte in range(256)]
         self._ranks: dict[Pair, int] = {}
         for left, right in merges.tolist():
@@ -114,6 +123,9 @@ class BytePairEncoding:
                 raise ValueError(f"special tokens must be different and not empty, got {list(special)}")
             self.special[text] = len(self.tokens)
             self.tokens.append(_bytes(text))
+        self._numbers = None
+        if numbers is not None:
+            self._renumber(numbers.tolist())
         self._known: dict[bytes, list[int]] = {}  # words come again and again: each is encoded once
 
     @property
@@ -127,7 +139,8 @@ class BytePairEncoding:
 
         Raises:
             TypeError: neither text nor bytes.
-            ValueError: a text that is not Unicode, as it holds half of a surrogate pair.
+            ValueError: a text that is not Unicode, as it holds half of a surrogate pair; a byte without a number; words
+                that leave a character out.
         """
         found: list[int] = []
         if with_special and self.special and isinstance(text, str):
@@ -160,16 +173,41 @@ class BytePairEncoding:
         check_indices("tokens", tokens, self.vocabulary, "the vocabulary")
         return b"".join([self.tokens[token] for token in tokens.tolist()])
 
+    def _renumber(self, numbers: list[int]) -> None:
+        """Take the numbers of a vocabulary in place of those that follow from the order of bytes, merges, special tokens."""
+        used = [number for number in numbers if number >= 0]
+        if (
+            len(numbers) != len(self.tokens)
+            or sorted(used) != list(range(len(used)))
+            or min(numbers[256:], default=0) < 0
+        ):
+            raise ValueError(
+                f"numbers must give each of {len(self.tokens)} tokens its own of 0, 1, 2 and so on, or -1 to a byte, "
+                f"got {len(numbers)} from {min(numbers, default=0)} to {max(numbers, default=0)}, {len(set(used))} of them different"
+            )
+        token_of = {number: token for number, token in zip(numbers, self.tokens, strict=True) if number >= 0}
+        self.tokens = [token_of[number] for number in range(len(token_of))]
+        self.special = {text: numbers[number] for text, number in self.special.items()}
+        self._numbers = numbers
+
     def _encoded(self, text: str | bytes) -> list[int]:
         found: list[int] = []
-        for word in _words(text):
+        for word in _words(text, self.words):
             tokens = self._known.get(word)
             if tokens is None:
-                tokens = self._merged(word)
+                tokens = self._numbered(self._merged(word))
                 if len(self._known) < 100_000:
                     self._known[word] = tokens
             found += tokens
         return found
+
+    def _numbered(self, tokens: list[int]) -> list[int]:
+        if self._numbers is None:
+            return tokens
+        numbers = [self._numbers[token] for token in tokens]
+        if -1 in numbers:  # only bytes may have none
+            raise ValueError(f"text must be of bytes that the vocabulary has, got {tokens[numbers.index(-1)]:#04x}")
+        return numbers
 
     def _merged(self, word: bytes) -> list[int]:
         """Join pairs, the earliest merge first and of equal ones the leftmost; the time is about that of sorting."""
@@ -196,14 +234,22 @@ class BytePairEncoding:
         return [token for token in tokens if token is not None]
 
 
-def _words(text: str | bytes) -> list[bytes]:
+def _words(text: str | bytes, pattern: re.Pattern = WORDS) -> list[bytes]:
     """Cut a text, or bytes, into the pieces inside which tokens are joined."""
+    errors = "strict"
     if isinstance(text, bytes):  # bytes that are not UTF-8 pass as the surrogates that Python keeps for them
-        return [word.encode(errors="surrogateescape") for word in _WORDS.findall(text.decode(errors="surrogateescape"))]
-    if not isinstance(text, str):
+        errors = "surrogateescape"
+        text = text.decode(errors=errors)
+    elif isinstance(text, str):
+        _bytes(text)
+    else:
         raise TypeError(f"texts must hold str, got {type(text).__name__}")
-    _bytes(text)
-    return [word.encode() for word in _WORDS.findall(text)]
+    words = pattern.findall(text)
+    if sum(map(len, words)) != len(text):
+        raise ValueError(
+            f"words must be a pattern without groups that leaves no character out, got {pattern.pattern!r}"
+        )
+    return [word.encode(errors=errors) for word in words]
 
 
 def _bytes(text: str) -> bytes:

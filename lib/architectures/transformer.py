@@ -14,6 +14,7 @@ from lib.core.validation import check_divisible, check_indices
 from .activations import gelu
 from .attention import Extend, MultiHeadAttention
 from .dense import Linear
+from .initialization import normal_matrices
 from .kv_cache import KVCache
 from .normalization import LayerNorm
 from .positions import LearnedPositions
@@ -157,11 +158,7 @@ class Transformer(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw the weights of all embeddings and affine maps anew, and set the biases to 0."""
-        for module in self.modules():
-            if isinstance(module, Linear | nn.Embedding | LearnedPositions):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
+        normal_matrices(self, 0.02)
 
     @checked
     def forward(

@@ -2,6 +2,7 @@
 
 from .documentation_text import DocumentationText, load_documentation_text
 from .gguf import GgufHeader, read_gguf_header
+from .gguf_tensors import GgufFile, StoredBlocks, StoredTensor
 from .mnist import Mnist, load_mnist
 from .names import Surnames, load_surnames
 from .photographs import photograph, photograph_names
@@ -16,12 +17,15 @@ __all__ = [
     "BreastCancer",
     "DocumentationText",
     "EfficientNetLite0",
+    "GgufFile",
     "GgufHeader",
     "JapaneseVowels",
     "MaunaLoa",
     "Mnist",
     "Pronunciations",
     "SpokenWords",
+    "StoredBlocks",
+    "StoredTensor",
     "Sunspots",
     "Surnames",
     "efficientnet_lite0",

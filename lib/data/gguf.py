@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.core.boundary import checked
 
-__all__ = ["GgufHeader", "read_gguf_header"]
+__all__ = ["GgufHeader", "parse_header", "read_bytes", "read_gguf_header", "read_number", "read_text"]
 
 # Value types of the GGUF specification, version 3: number → struct format.
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -45,21 +45,26 @@ def read_gguf_header(path: str | Path) -> GgufHeader:
             text that is not UTF-8, a key that comes twice, arrays within arrays.
     """
     with open(path, "rb") as file:
-        magic = file.read(4)
-        if magic != b"GGUF":
-            raise ValueError(f"{Path(path).name} must begin with b'GGUF', got {magic!r}")
-        version = _unpack(file, "I", "version")
-        if version != 3:
-            raise ValueError(f"GGUF version must be 3, got {version}")
-        tensor_count, pair_count = _unpack(file, "Q", "number of tensors"), _unpack(file, "Q", "number of pairs")
-        _check_left(pair_count * _LEAST_PAIR, _left(file), f"{pair_count} pairs")
-        metadata: dict[str, Any] = {}
-        for _ in range(pair_count):
-            key = _string(file, "a key")
-            if key in metadata:
-                raise ValueError(f"each key of the header must come once, got {key!r} twice")
-            metadata[key] = _value(file, _unpack(file, "I", f"the type of {key!r}"), key)
-        _check_left(tensor_count * _LEAST_TENSOR_INFO, _left(file), f"{tensor_count} tensors")
+        return parse_header(file)
+
+
+def parse_header(file: BinaryIO) -> GgufHeader:
+    """What :func:`read_gguf_header` gives, from an open file, which then stands where the tensors are described."""
+    magic = file.read(4)
+    if magic != b"GGUF":
+        raise ValueError(f"{Path(file.name).name} must begin with b'GGUF', got {magic!r}")
+    version = read_number(file, "I", "version")
+    if version != 3:
+        raise ValueError(f"GGUF version must be 3, got {version}")
+    tensor_count, pair_count = read_number(file, "Q", "number of tensors"), read_number(file, "Q", "number of pairs")
+    _check_left(pair_count * _LEAST_PAIR, _left(file), f"{pair_count} pairs")
+    metadata: dict[str, Any] = {}
+    for _ in range(pair_count):
+        key = read_text(file, "a key")
+        if key in metadata:
+            raise ValueError(f"each key of the header must come once, got {key!r} twice")
+        metadata[key] = _value(file, read_number(file, "I", f"the type of {key!r}"), key)
+    _check_left(tensor_count * _LEAST_TENSOR_INFO, _left(file), f"{tensor_count} tensors")
     return GgufHeader(version, tensor_count, metadata)
 
 
@@ -69,19 +74,22 @@ def _left(file: BinaryIO) -> int:
 
 def _check_left(size: int, left: int, what: str) -> None:
     if size > left:
-        raise ValueError(f"the file ends inside its header: {what} must have {size} bytes, {left} are left")
+        raise ValueError(f"the file ends too early: {what} must have {size} bytes, {left} are left")
 
 
-def _unpack(file: BinaryIO, letter: str, what: str) -> Any:
-    return struct.unpack(f"<{letter}", _read(file, struct.calcsize(f"<{letter}"), what))[0]
+def read_number(file: BinaryIO, letter: str, what: str) -> Any:
+    """One number, by its letter in :mod:`struct`; ``what`` it is, for the error where the file ends before it."""
+    return struct.unpack(f"<{letter}", read_bytes(file, struct.calcsize(f"<{letter}"), what))[0]
 
 
-def _read(file: BinaryIO, size: int, what: str) -> bytes:
+def read_bytes(file: BinaryIO, size: int, what: str) -> bytes:
+    """So many bytes, if the file has them left."""
     _check_left(size, _left(file), what)
     return file.read(size)
 
 
-def _string(file: BinaryIO, what: str) -> str:
+def read_text(file: BinaryIO, what: str) -> str:
+    """One string behind its length."""
     return _strings(file, 1, what)[0]
 
 
@@ -107,17 +115,20 @@ def _strings(file: BinaryIO, count: int, what: str) -> list[str]:
 
 def _value(file: BinaryIO, kind: int, key: str) -> Any:
     if kind in _SCALARS:
-        return _unpack(file, _SCALARS[kind], f"the value of {key!r}")
+        return read_number(file, _SCALARS[kind], f"the value of {key!r}")
     if kind == _STRING:
-        return _string(file, f"the value of {key!r}")
+        return read_text(file, f"the value of {key!r}")
     if kind != _ARRAY:
         raise ValueError(
             f"GGUF value type must be one of {sorted([*_SCALARS, _STRING, _ARRAY])}, got {kind} for {key!r}"
         )
-    item_kind, count = _unpack(file, "I", f"the items' type of {key!r}"), _unpack(file, "Q", f"the length of {key!r}")
+    item_kind, count = (
+        read_number(file, "I", f"the items' type of {key!r}"),
+        read_number(file, "Q", f"the length of {key!r}"),
+    )
     if item_kind in _SCALARS:
         dtype = np.dtype(f"<{_SCALARS[item_kind]}")
-        return np.frombuffer(_read(file, count * dtype.itemsize, f"the items of {key!r}"), dtype)
+        return np.frombuffer(read_bytes(file, count * dtype.itemsize, f"the items of {key!r}"), dtype)
     if item_kind != _STRING:
         raise ValueError(f"an array must hold numbers or strings, got items of GGUF value type {item_kind} for {key!r}")
     _check_left(_LENGTH * count, _left(file), f"the items of {key!r}")

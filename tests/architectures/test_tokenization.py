@@ -1,5 +1,6 @@
 """Byte-pair encoding: the textbook's example, round trips of anything, and token for token what `tokenizers` gives."""
 
+import re
 from collections import Counter
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from lib.architectures import BytePairEncoding, learn_merges
-from lib.architectures.tokenization import _WORDS, _words
+from lib.architectures.tokenization import WORDS, _words
 from lib.data import load_documentation_text
 
 DOCUMENTATION = load_documentation_text()
@@ -60,6 +61,41 @@ WRONG = {
         "text must be Unicode, got half of a surrogate pair at character 2",
     ),
     "half of a pair to learn from": (lambda: learn_merges(["\udcff\udcff"], 1), ValueError, "at character 0"),
+    "words that leave blanks out": (
+        lambda: BytePairEncoding(MERGES, words=re.compile(r"\S+")).encode("a b"),
+        ValueError,
+        r"without groups that leaves no character out, got .*S\+",
+    ),
+    "words in groups": (
+        lambda: BytePairEncoding(MERGES, words=re.compile("(a)|(b)")).encode("ab"),
+        ValueError,
+        "words must be a pattern without groups",
+    ),
+    "words as text": (
+        lambda: BytePairEncoding(MERGES, words="a"),
+        TypeError,
+        "words must be a Pattern, got str 'a'",
+    ),
+    "too few numbers": (
+        lambda: BytePairEncoding(MERGES, numbers=torch.arange(9)),
+        ValueError,
+        "numbers must give each of 756 tokens its own of 0, 1, 2 and so on, or -1 to a byte, got 9 from 0 to 8",
+    ),
+    "a number twice": (
+        lambda: BytePairEncoding(MERGES[:1], numbers=torch.tensor([*range(256), 255])),
+        ValueError,
+        "got 257 from 0 to 255, 256 of them different",
+    ),
+    "a merge without a number": (
+        lambda: BytePairEncoding(MERGES[:1], numbers=torch.tensor([*range(256), -1])),
+        ValueError,
+        "or -1 to a byte, got 257 from -1 to 255",
+    ),
+    "a byte without a number": (
+        lambda: BytePairEncoding(MERGES[:1], numbers=torch.tensor([-1, *range(256)])).encode("a\0"),
+        ValueError,
+        "text must be of bytes that the vocabulary has, got 0x00",
+    ),
     "tokens to encode": (lambda: ENCODING.encode([1, 2]), TypeError, "text must be a str or a bytes, got list"),
     "a token too many": (lambda: ENCODING.decode(torch.tensor([0, 758])), ValueError, "tokens must lie in 0 … 757"),
     "a negative token": (lambda: ENCODING.decode_bytes(torch.tensor([-1])), ValueError, "the vocabulary, got -1"),
@@ -80,7 +116,7 @@ def theirs(merges=None):
         pairs = [(names[left], names[right]) for left, right in merges.tolist()]
         model = models.BPE(vocab={name: number for number, name in enumerate(names)}, merges=pairs)
     tokenizer = tokenizers.Tokenizer(model)
-    words = pre_tokenizers.Split(tokenizers.Regex(_WORDS.pattern), "isolated")
+    words = pre_tokenizers.Split(tokenizers.Regex(WORDS.pattern), "isolated")
     letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
     tokenizer.decoder = decoders.ByteLevel()
@@ -170,13 +206,13 @@ def test_documentation_gives_the_tokens_of_hugging_face():
 @given(st.text())
 def test_any_text_gives_the_tokens_of_hugging_face_word_by_word(text):
     """Word by word, since the two libraries differ about which signs of Unicode are letters."""
-    other = THEIRS_WITHOUT_WORDS
+    other = THEIRS_WITHOUTWORDS
     for word in _words(text):
         assert ENCODING.encode(word).tolist() == other.encode(word.decode()).ids
 
 
-THEIRS_WITHOUT_WORDS = theirs(MERGES)
-THEIRS_WITHOUT_WORDS.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+THEIRS_WITHOUTWORDS = theirs(MERGES)
+THEIRS_WITHOUTWORDS.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
 @pytest.mark.parametrize("word", ["abababab" * 9, "a" * 99, "thethere" * 40, "(((((===", "\n" * 17])
@@ -191,7 +227,7 @@ def test_the_same_rule_learns_the_same_merges():
     other.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(tokenizers.Regex(r"\n"), "removed"),
-            pre_tokenizers.Split(tokenizers.Regex(_WORDS.pattern), "isolated"),
+            pre_tokenizers.Split(tokenizers.Regex(WORDS.pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

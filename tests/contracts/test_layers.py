@@ -26,11 +26,15 @@ from lib.architectures import (
     LearnedPositions,
     LeNet5,
     Linear,
+    LlamaBlock,
+    LlamaConfig,
     MaxPool2d,
     MultiHeadAttention,
     ReLU,
     Residual,
     RMSNorm,
+    RotaryAttention,
+    SwiGLU,
     attention,
     cross_entropy,
     digit_cnn,
@@ -91,6 +95,8 @@ def recurrent(ours, torchs):
     )
 
 
+LLAMA = LlamaConfig(layers=1, width=8, heads=4, kv_heads=2, mlp_width=12, vocabulary=5, context=8)
+
 CASES = {
     "Conv2d": Case(convolution(Conv2d), (5, 4, 9, 8), convolution(nn.Conv2d)),
     "Conv2d without bias": Case(
@@ -137,6 +143,9 @@ CASES = {
     "LSTM": recurrent(LSTM, nn.LSTM),
     "GRU": recurrent(GRU, nn.GRU),
     "MLP": Case(lambda: MLP(8, 12), (5, 3, 8)),
+    "RotaryAttention": Case(lambda: RotaryAttention(8, 2, kv_heads=1), (5, 3, 8)),
+    "SwiGLU": Case(lambda: SwiGLU(8, 12), (5, 3, 8)),
+    "LlamaBlock": Case(lambda: LlamaBlock(LLAMA), (5, 3, 8)),
     "Block": Case(lambda: Block(8, 2, 12), (5, 3, 8)),
     "Block, post-norm": Case(lambda: Block(8, 2, 12, norm="post"), (5, 3, 8)),
     "DecoderBlock": Case(lambda: Decoding(DecoderBlock(8, 2, 12)), (5, 3, 8)),

@@ -17,7 +17,10 @@ from lib.architectures import (
     DecoderBlock,
     JordanRNN,
     KVCache,
+    LlamaBlock,
+    LlamaConfig,
     MultiHeadAttention,
+    RotaryAttention,
     Transformer,
     TransformerConfig,
 )
@@ -86,7 +89,25 @@ def recurrent(build):
     return Case(build, read, pieces)
 
 
+def rotating(build):
+    """A causal layer that turns by position: padding comes after what is real, and no position sees it."""
+
+    def read(layer, x, lengths=None):
+        return layer(x)
+
+    def pieces(layer):
+        cache = KVCache(layers=1, capacity=TIME)
+        return lambda x: layer(x, start=cache.length, cache=partial(cache.extend, 0))
+
+    return Case(build, read, pieces)
+
+
+LLAMA = LlamaConfig(layers=1, width=WIDTH, heads=6, kv_heads=2, mlp_width=20, vocabulary=5, context=TIME)
+
 CASES = {
+    "RotaryAttention": rotating(lambda: RotaryAttention(WIDTH, 3)),
+    "RotaryAttention, halves": rotating(lambda: RotaryAttention(WIDTH, 6, kv_heads=3, base=50.0, pairs="halves")),
+    "LlamaBlock": rotating(lambda: LlamaBlock(LLAMA)),
     "MultiHeadAttention": of_attention(lambda: MultiHeadAttention(WIDTH, 3)),
     "MultiHeadAttention, shared keys": of_attention(lambda: MultiHeadAttention(WIDTH, 6, kv_heads=2)),
     "Block": of_attention(lambda: Block(WIDTH, 3, 20)),

@@ -17,7 +17,19 @@ SLOPES = {
     name: CASES[name]
     for name in CASES
     if name
-    not in ("LeNet5", "digit_cnn", "Block", "Block, post-norm", "DecoderBlock", "MLP", "ResNet", "DenseNet", "VGG")
+    not in (
+        "LeNet5",
+        "digit_cnn",
+        "Block",
+        "Block, post-norm",
+        "DecoderBlock",
+        "MLP",
+        "SwiGLU",
+        "LlamaBlock",
+        "ResNet",
+        "DenseNet",
+        "VGG",
+    )
 }  # parts, not wholes
 every_part = pytest.mark.parametrize("name", SLOPES)
 

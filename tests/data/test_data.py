@@ -128,7 +128,7 @@ def _text(text):
         (b"GGUF" + struct.pack("<IQQ", 2, 0, 0), "GGUF version must be 3, got 2"),
         (
             b"GGUF" + struct.pack("<I", 3),
-            "the file ends inside its header: number of tensors must have 8 bytes, 0 are left",
+            "the file ends too early: number of tensors must have 8 bytes, 0 are left",
         ),
         (
             b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + _text("key") + struct.pack("<I", 99),

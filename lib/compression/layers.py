@@ -75,9 +75,21 @@ class Geometry:
         Of a convolution these are the patches under its window, at all positions of all images.
         """
         if self.stride is None:
-            return x.flatten(0, -2)
+            return x.reshape(-1, x.shape[-1])
         patches = F.unfold(self._padded(x), self.kernel, self.dilation, 0, self.stride)  # batch features positions
         return patches.transpose(1, 2).flatten(0, 1)
+
+    def from_rows(self, y: Float[Tensor, "samples outputs"], x: Tensor) -> Float[Tensor, "..."]:
+        """Put the outputs for the :meth:`rows` of ``x`` where the layer would have them."""
+        if self.stride is None:
+            return y.reshape(*x.shape[:-1], y.shape[-1])
+        left, right, top, bottom = self.padding
+        sizes = (x.shape[2] + top + bottom, x.shape[3] + left + right)
+        height, width = (
+            (size - dilation * (taps - 1) - 1) // stride + 1
+            for size, dilation, taps, stride in zip(sizes, self.dilation, self.kernel, self.stride, strict=True)
+        )
+        return y.reshape(len(x), height, width, y.shape[-1]).permute(0, 3, 1, 2).contiguous()
 
     def _padded(self, x: Tensor) -> Tensor:
         if not any(self.padding):

@@ -36,7 +36,7 @@ class PackedLayer(nn.Module):
         """As :meth:`unpacked`, for code that reads a layer's weight."""
         return self.unpacked()
 
-    def forward(self, x: Float[Tensor, "batch *features"]) -> Float[Tensor, "batch *out_features"]:
+    def forward(self, x: Float[Tensor, "*batch_and_features"]) -> Float[Tensor, "*batch_and_outputs"]:
         return self.geometry.apply(x, self.unpacked(), self.bias)
 
     def extra_repr(self) -> str:

@@ -91,7 +91,7 @@ class _Tensor:
 
     def hold(self, name: str, value: Tensor, call: "Call") -> None:
         if self.kind != "Shaped" and value.dtype not in self.dtypes:
-            rule = {"Float": "be floating point", "Bool": "be boolean"}.get(
+            rule = {"Float": "be floating point", "Bool": "be boolean", "Integer": "hold integers"}.get(
                 self.kind, f"have dtype torch.{self.kind.lower()}"
             )
             remedy = f"; convert it with {name}.float()" if self.kind == "Float" else ""

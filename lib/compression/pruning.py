@@ -62,11 +62,12 @@ def pruning_masks(
     except_: Sequence[str] = (),
     mean_squares: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Bool[Tensor, "..."]]:
-    """Choose which weights to keep, by layer: those of the largest magnitude |W|, or of Wanda's score.
+    """Choose which weights to keep, by layer: those of the largest magnitude, or of Wanda's score.
 
     The share to remove counts over all layers together, in each layer, in each of its rows (one output's weights), or
     is 0.5 in the 2:4 pattern. With ``mean_squares`` from :func:`~lib.compression.recorded_inputs.record_inputs` the
-    score is |W_oi|·√E[x_i²] (Sun et al. 2024, eq. 1). What an earlier mask has removed counts as removed.
+    score is a weight's magnitude times its input's root mean square (Sun et al. 2024, eq. 1). What an earlier mask has
+    removed counts as removed.
 
     >>> model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 3))
     >>> {name: int(mask.sum()) for name, mask in pruning_masks(model, 0.75, except_=["1"]).items()}

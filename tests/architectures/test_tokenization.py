@@ -9,8 +9,9 @@ import tokenizers
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import decoders, models, pre_tokenizers, trainers
+from tokenizers import pre_tokenizers, trainers
 
+from benchmarks.hugging_face import byte_letters, tokenizer_twin
 from lib.architectures import BytePairEncoding, learn_merges
 from lib.architectures.tokenization import WORDS, _words
 from lib.data import load_documentation_text
@@ -104,32 +105,6 @@ WRONG = {
 }
 
 
-def theirs(merges=None):
-    """A tokenizer of Hugging Face with the same words, and our merges if there are some."""
-    if merges is None:
-        model = models.BPE()
-    else:
-        letters = byte_letters()
-        names = list(letters)
-        for left, right in merges.tolist():
-            names.append(names[left] + names[right])
-        pairs = [(names[left], names[right]) for left, right in merges.tolist()]
-        model = models.BPE(vocab={name: number for number, name in enumerate(names)}, merges=pairs)
-    tokenizer = tokenizers.Tokenizer(model)
-    words = pre_tokenizers.Split(tokenizers.Regex(WORDS.pattern), "isolated")
-    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
-    tokenizer.decoder = decoders.ByteLevel()
-    return tokenizer
-
-
-def byte_letters():
-    """The letter by which Hugging Face writes each byte: those that print stand for themselves (Radford et al. 2019)."""
-    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = iter(range(256, 512))
-    return [chr(byte if byte in shown else next(hidden)) for byte in range(256)]
-
-
 def naive_merges(text, count):
     """Algorithm 1 of Sennrich et al., counting everything anew for each merge."""
     words = [list(word) for word in _words(text)]
@@ -198,7 +173,7 @@ def test_a_merge_stays_inside_a_word(text):
 
 def test_documentation_gives_the_tokens_of_hugging_face():
     tokens = ENCODING.encode(TEST)
-    assert tokens.tolist() == theirs(MERGES).encode(TEST).ids
+    assert tokens.tolist() == tokenizer_twin(MERGES).encode(TEST).ids
     assert ENCODING.decode(tokens) == TEST
     assert len(TEST) / len(tokens) > 2  # the merges join something
 
@@ -211,19 +186,17 @@ def test_any_text_gives_the_tokens_of_hugging_face_word_by_word(text):
         assert ENCODING.encode(word).tolist() == other.encode(word.decode()).ids
 
 
-THEIRS_WITHOUTWORDS = theirs(MERGES)
-THEIRS_WITHOUTWORDS.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
 
 
 @pytest.mark.parametrize("word", ["abababab" * 9, "a" * 99, "thethere" * 40, "(((((===", "\n" * 17])
 def test_long_words_are_joined_from_the_left(word):
-    assert ENCODING.encode(word).tolist() == theirs(MERGES).encode(word).ids
+    assert ENCODING.encode(word).tolist() == tokenizer_twin(MERGES).encode(word).ids
 
 
 def test_the_same_rule_learns_the_same_merges():
     """Where bytes are ordered as Hugging Face's letters are, ties fall alike: printing signs, no blanks."""
     text = "\n".join(TRAIN.split())
-    other = theirs()
+    other = tokenizer_twin()
     other.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(tokenizers.Regex(r"\n"), "removed"),
@@ -254,7 +227,7 @@ def test_special_tokens_are_given_only_when_asked_for():
     marked = ENCODING.encode(text, with_special=True)
     assert marked.tolist() == [*ENCODING.encode("low").tolist(), 757, 756]  # the longer name wins
     assert ENCODING.decode(marked) == text
-    other = theirs(MERGES)
+    other = tokenizer_twin(MERGES)
     other.add_special_tokens(["<end>", "<end> of all"])
     assert marked.tolist() == other.encode(text).ids
     assert (ENCODING.vocabulary, ENCODING.special) == (758, {"<end>": 756, "<end> of all": 757})

@@ -128,7 +128,8 @@ def test_the_stored_results_hold_every_suite_and_every_row_has_a_spread():
     for stored in results.values():
         assert stored.measured["threads"] == "1"
         for table in stored.tables:
-            assert all(row.quartiles for row in table.rows if row.name != "geometric mean")
+            counted = table.key.endswith("memory")  # bytes are the same in every round
+            assert all(row.quartiles for row in table.rows if not counted and row.name != "geometric mean")
 
 
 @pytest.mark.parametrize("name", SUITES)

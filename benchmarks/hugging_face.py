@@ -5,16 +5,17 @@ from jaxtyping import Int64
 from tokenizers import decoders, models, pre_tokenizers
 from torch import Tensor
 
+from lib.architectures.smollm2 import gpt2_letters
 from lib.architectures.tokenization import WORDS
 
-__all__ = ["byte_letters", "tokenizer_twin"]
+__all__ = ["tokenizer_twin"]
 
 
 def tokenizer_twin(merges: Int64[Tensor, "merges 2"] | None = None) -> tokenizers.Tokenizer:
     """A tokenizer with the same words and bytes, and with our merges if there are some."""
     model = models.BPE()
     if merges is not None:
-        letters = byte_letters()
+        letters = gpt2_letters()
         names = list(letters)
         for left, right in merges.tolist():
             names.append(names[left] + names[right])
@@ -26,10 +27,3 @@ def tokenizer_twin(merges: Int64[Tensor, "merges 2"] | None = None) -> tokenizer
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, letters])
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
-
-
-def byte_letters() -> list[str]:
-    """The letter by which Hugging Face writes each byte: those that print stand for themselves (Radford et al. 2019)."""
-    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = iter(range(256, 512))
-    return [chr(byte if byte in shown else next(hidden)) for byte in range(256)]

@@ -28,7 +28,7 @@ def awq(
 ) -> IntegerLayer:
     """Round W diag(f) and divide by f afterwards, f_j = (mean x_j²)^(a/2), with the a of least output error.
 
-    Tried are a = 0, which rounds W itself, 1/candidates, … 1; the error is :func:`output_error`. The factors are
+    Tried are a = 0, which rounds W itself, 1/candidates, … 1; the error is :func:`~lib.compression.calibration_data.output_error`. The factors are
     scaled so that the largest times the smallest is 1. Source: Lin et al. 2024, section 3.2, who take the mean of
     \\|x_j\\|; here it is the root of the mean square, which ``second_moments`` H hold on their diagonal.
 

@@ -72,7 +72,7 @@ def distil(
     optimizer: torch.optim.Optimizer | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a student by :func:`~lib.core.training.train` on :func:`distillation_loss` beside its teacher.
+    """Train a student by :func:`~lib.core.training.train` on :func:`~lib.compression.distillation.distillation_loss` beside its teacher.
 
     The teacher answers in evaluation mode: once for all inputs if these are a tensor, anew for each batch if they are
     batches of (inputs, labels). It stays as it is. The history holds losses; accuracies are NaN in it.
@@ -84,7 +84,7 @@ def distil(
 
     Raises:
         TypeError: as :func:`~lib.core.training.train`.
-        ValueError: as :func:`~lib.core.training.train` and :func:`distillation_loss`; a student that is its teacher.
+        ValueError: as :func:`~lib.core.training.train` and :func:`~lib.compression.distillation.distillation_loss`; a student that is its teacher.
     """
     shared = {*student.parameters()} & {*teacher.parameters()}
     if shared:

@@ -37,7 +37,7 @@ def int8_static(
 ) -> "Int8Layer":
     """Eight-bit weights per channel and one affine grid for all inputs, set by inputs seen before.
 
-    ``inputs`` as :func:`record_inputs` keeps them; ``limits`` sets the range, as in :func:`grid_for`. What later
+    ``inputs`` as :func:`~lib.compression.recorded_inputs.record_inputs` keeps them; ``limits`` sets the range, as in :func:`~lib.compression.ranges.grid_for`. What later
     lies outside is clipped.
 
     >>> int8_static(nn.Linear(64, 8), torch.randn(100, 64)).input_grid.scale.shape

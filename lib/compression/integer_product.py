@@ -54,7 +54,7 @@ def affine_product(
 
     Raises:
         TypeError: codes that are neither int8 nor uint8.
-        ValueError: as :func:`integer_product`.
+        ValueError: as :func:`~lib.compression.integer_product.integer_product`.
     """
     (a, a_zero), (b, b_zero) = _signed("a", a, a_grid), _signed("b", b, b_grid)
     a_zero, b_zero = a_zero.reshape(-1, 1), b_zero.reshape(1, -1)

@@ -47,8 +47,8 @@ class Geometry:
         """Read it off a layer.
 
         Raises:
-            TypeError: as :func:`check_layer`.
-            ValueError: as :func:`check_layer`; a padding mode other than zeros and circular.
+            TypeError: as :func:`~lib.compression.layers.check_layer`.
+            ValueError: as :func:`~lib.compression.layers.check_layer`; a padding mode other than zeros and circular.
         """
         if isinstance(geometry := getattr(layer, "geometry", None), cls):  # a packed layer keeps it
             return geometry

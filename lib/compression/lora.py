@@ -89,8 +89,8 @@ def with_lora(
     ['0.down', '0.up', '1.down', '1.up']
 
     Raises:
-        TypeError: as :class:`LoRA`.
-        ValueError: as :class:`LoRA` and :func:`~lib.compression.plans.plan_for`.
+        TypeError: as :class:`~lib.compression.lora.LoRA`.
+        ValueError: as :class:`~lib.compression.lora.LoRA` and :func:`~lib.compression.plans.plan_for`.
     """
     adapted = replaced(model, plan_for(model, partial(LoRA, rank=rank, alpha=alpha), only=only, except_=except_))
     adapters_only = adapters(adapted)

@@ -123,14 +123,14 @@ class LowRank(PackedLayer):
 def low_rank(
     layer: nn.Module, rank: PositiveInt, second_moments: Float[Tensor, "features features"] | None = None
 ) -> LowRank:
-    """Replace a layer by its best approximation of a rank: :func:`truncated_svd`, plain or whitened by its inputs.
+    """Replace a layer by its best approximation of a rank: :func:`~lib.compression.low_rank.truncated_svd`, plain or whitened by its inputs.
 
     >>> low_rank(nn.Linear(6, 4), 2)
     LowRank(weight (4, 6), rank 2)
 
     Raises:
-        TypeError: as :func:`truncated_svd`, anything but a dense layer or a convolution.
-        ValueError: as :func:`truncated_svd`, a grouped convolution.
+        TypeError: as :func:`~lib.compression.low_rank.truncated_svd`, anything but a dense layer or a convolution.
+        ValueError: as :func:`~lib.compression.low_rank.truncated_svd`, a grouped convolution.
     """
     check_one_matrix(Geometry.of(layer))
     return LowRank(layer, *truncated_svd(layer.weight.detach().flatten(1), rank, second_moments))

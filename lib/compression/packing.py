@@ -37,13 +37,13 @@ def pack_bits(codes: UInt8[Tensor, "*shape"], bits: Bits) -> UInt8[Tensor, "*pac
 
 @checked
 def unpack_bits(packed: UInt8[Tensor, "*packed"], bits: Bits, count: NonNegativeInt) -> UInt8[Tensor, "*count"]:
-    """Read ``count`` codes back that :func:`pack_bits` wrote.
+    """Read ``count`` codes back that :func:`~lib.compression.packing.pack_bits` wrote.
 
     >>> unpack_bits(torch.tensor([33, 3], dtype=torch.uint8), 4, 3)
     tensor([1, 2, 3], dtype=torch.uint8)
 
     Raises:
-        TypeError: as :func:`pack_bits`.
+        TypeError: as :func:`~lib.compression.packing.pack_bits`.
         ValueError: bits outside 1 … 8, another number of bytes than so many codes take.
     """
     if len(packed) != math.ceil(count * bits / 8):

@@ -12,7 +12,7 @@ from lib.core.boundary import checked
 from .layers import DENSE_AND_CONVOLUTION
 from .packed import PackedLayer
 
-__all__ = ["Plan", "layers_of", "merged_plans", "plan_for"]
+__all__ = ["layers_of", "merged_plans", "plan_for"]
 
 Change = Callable[..., nn.Module]
 Plan = dict[str, Callable[[nn.Module], nn.Module]]
@@ -64,14 +64,14 @@ def layers_of(
     only: Sequence[str] | None = None,
     except_: Sequence[str] = (),
 ) -> dict[str, nn.Module]:
-    """The layers that :func:`plan_for` would name, by name; what has been packed before counts as the layer that it was.
+    """The layers that :func:`~lib.compression.plans.plan_for` would name, by name; what has been packed before counts as the layer that it was.
 
     >>> list(layers_of(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), only=["2"]))
     ['2']
 
     Raises:
-        TypeError: as :func:`plan_for`.
-        ValueError: as :func:`plan_for`.
+        TypeError: as :func:`~lib.compression.plans.plan_for`.
+        ValueError: as :func:`~lib.compression.plans.plan_for`.
     """
     # Both names of a layer that stands in the model twice may be asked for.
     names = {name: layer for name, layer in model.named_modules(remove_duplicate=False) if name}

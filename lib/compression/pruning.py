@@ -98,7 +98,7 @@ class Masked(PackedLayer):
     """A layer whose weight is multiplied by a mask, at each call: pruned, still to be trained, and no smaller.
 
     The weights that the mask removes are zero in the product and get no gradient. Both matrices are stored; what is
-    left when they are not is a :class:`SparseLayer`.
+    left when they are not is a :class:`~lib.compression.pruning.SparseLayer`.
 
     >>> layer = Masked(nn.Linear(2, 1, bias=False), torch.tensor([[True, False]]))
     >>> bool(layer(torch.tensor([[0.0, 7.0]])) == 0)
@@ -172,7 +172,7 @@ def lottery_ticket(
 
     Raises:
         TypeError: arguments of another kind.
-        ValueError: as :func:`pruning_masks`, no round.
+        ValueError: as :func:`~lib.compression.pruning.pruning_masks`, no round.
     """
     names = list(layers_of(early, only=only, except_=except_))
     masks = {name: torch.ones_like(early.get_submodule(name).weight, dtype=torch.bool) for name in names}

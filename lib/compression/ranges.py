@@ -54,7 +54,7 @@ def percentile(
 def least_error(
     x: Float[Tensor, "*groups members"], bits: int, *, symmetric: bool = True, candidates: PositiveInt = 40
 ) -> tuple[Float[Tensor, "*groups"], Float[Tensor, "*groups"]]:
-    """The ends, each the same share of :func:`min_max`'s, with the least squared error after rounding and clipping.
+    """The ends, each the same share of :func:`~lib.compression.ranges.min_max`'s, with the least squared error after rounding and clipping.
 
     Tried are the shares 1/candidates, 2/candidates … 1, for each row along the last axis by itself.
 
@@ -84,7 +84,7 @@ def grid_for(
 ) -> Grid:
     """The grid for numbers that share a step along the last axis, with its range from ``limits``.
 
-    ``limits`` is :func:`min_max`, or ``partial(percentile, share=0.99)``, or ``partial(least_error, bits=4)``. A
+    ``limits`` is :func:`~lib.compression.ranges.min_max`, or ``partial(percentile, share=0.99)``, or ``partial(least_error, bits=4)``. A
     symmetric grid reaches as far as the end that is further from 0. Scale and zero point have an axis of length 1
     for the members.
 

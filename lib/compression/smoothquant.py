@@ -36,10 +36,10 @@ def smoothing_factors(
 def smoothquant(
     layer: nn.Module, inputs: Float[Tensor, "samples features"], *, strength: Share = 0.5, static: bool = False
 ) -> Int8Layer:
-    """An :class:`Int8Layer` whose inputs are divided by :func:`smoothing_factors` before they are rounded.
+    """An :class:`~lib.compression.int8_layers.Int8Layer` whose inputs are divided by :func:`~lib.compression.smoothquant.smoothing_factors` before they are rounded.
 
-    ``inputs`` as :func:`record_inputs` keeps them. The published method multiplies the factors into the layer before,
-    which then costs nothing; here each layer divides for itself. ``static`` as in :func:`int8_static`.
+    ``inputs`` as :func:`~lib.compression.recorded_inputs.record_inputs` keeps them. The published method multiplies the factors into the layer before,
+    which then costs nothing; here each layer divides for itself. ``static`` as in :func:`~lib.compression.int8_layers.int8_static`.
 
     >>> smoothquant(nn.Linear(64, 8), torch.randn(100, 64)).input_factor.shape
     torch.Size([64])

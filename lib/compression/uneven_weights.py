@@ -14,7 +14,7 @@ __all__ = ["Float8Layer", "NormalFloatLayer"]
 
 
 class Float8Layer(PackedLayer):
-    """A layer whose weight is stored in eight-bit floats (:func:`float8`), with a scale for each channel or group.
+    """A layer whose weight is stored in eight-bit floats (:func:`~lib.compression.uneven_grids.float8`), with a scale for each channel or group.
 
     >>> Float8Layer(nn.Linear(4, 2)).codes.dtype
     torch.uint8
@@ -41,7 +41,7 @@ class Float8Layer(PackedLayer):
 
 
 class NormalFloatLayer(PackedLayer):
-    """A layer whose weight is stored as NF4: the nearest of :func:`normal_float_levels`, times a scale for each group.
+    """A layer whose weight is stored as NF4: the nearest of :func:`~lib.compression.uneven_grids.normal_float_levels`, times a scale for each group.
 
     Source: Dettmers et al. 2023, section 3, without their second quantization, of the scales.
 

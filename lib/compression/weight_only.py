@@ -28,7 +28,7 @@ def weight_only(
 ) -> "IntegerLayer":
     """Round a layer's weight to the nearest code of a grid for the tensor, each channel or each group.
 
-    ``limits`` sets the grid's range, as in :func:`grid_for`; ``scales`` is the dtype in which the steps are stored,
+    ``limits`` sets the grid's range, as in :func:`~lib.compression.ranges.grid_for`; ``scales`` is the dtype in which the steps are stored,
     and the codes are chosen for the steps as stored.
 
     >>> layer = weight_only(nn.Linear(64, 8), bits=4, per=32)
@@ -49,7 +49,7 @@ def weight_only(
 class IntegerLayer(PackedLayer):
     """A layer that stores the codes of its weight, packed without gaps, and the grid that they belong to.
 
-    ``codes`` and ``grid`` are as :func:`quantize` took them, of shape [rows, groups, members] (:func:`grouped`).
+    ``codes`` and ``grid`` are as :func:`~lib.compression.grids.quantize` took them, of shape [rows, groups, members] (:func:`~lib.compression.granularity.grouped`).
     ``input_factor``, one number for each input, divides the columns of the weight again that were multiplied with it
     before they were rounded.
     """

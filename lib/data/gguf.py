@@ -49,7 +49,7 @@ def read_gguf_header(path: str | Path) -> GgufHeader:
 
 
 def parse_header(file: BinaryIO) -> GgufHeader:
-    """What :func:`read_gguf_header` gives, from an open file, which then stands where the tensors are described."""
+    """What :func:`~lib.data.gguf.read_gguf_header` gives, from an open file, which then stands where the tensors are described."""
     magic = file.read(4)
     if magic != b"GGUF":
         raise ValueError(f"{Path(file.name).name} must begin with b'GGUF', got {magic!r}")
@@ -78,7 +78,7 @@ def _check_left(size: int, left: int, what: str) -> None:
 
 
 def read_number(file: BinaryIO, letter: str, what: str) -> Any:
-    """One number, by its letter in :mod:`struct`; ``what`` it is, for the error where the file ends before it."""
+    """One number, by its letter in ``struct``; ``what`` it is, for the error where the file ends before it."""
     return struct.unpack(f"<{letter}", read_bytes(file, struct.calcsize(f"<{letter}"), what))[0]
 
 

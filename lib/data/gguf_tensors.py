@@ -69,7 +69,7 @@ class GgufFile(Mapping[str, Float[Tensor, "..."]]):
 
     Raises:
         KeyError: a name that the file does not have.
-        ValueError: as :func:`read_gguf_header`; a type, number of axes, size, alignment or offset outside its rule; a tensor
+        ValueError: as :func:`~lib.data.gguf.read_gguf_header`; a type, number of axes, size, alignment or offset outside its rule; a tensor
             that comes twice, overlaps another or ends after the file; a scale or number that is not finite.
     """
 

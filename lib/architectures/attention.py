@@ -195,6 +195,8 @@ def _allowed(scores: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None
         return mask
     if queries > keys:
         raise ValueError(f"causal attention needs a key for each query, got {queries} queries and {keys} keys")
+    if queries == 1:  # the last position, which sees all
+        return mask
     # Aligned at the end: the last query is the last key's position.
     past = torch.ones(queries, keys, dtype=torch.bool, device=scores.device).tril(keys - queries)
     return past if mask is None else mask & past

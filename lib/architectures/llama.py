@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -110,9 +111,10 @@ class RotaryAttention(MultiHeadAttention):
     def forward(
         self, x: Float[Tensor, "batch time width"], *, start: NonNegativeInt = 0, cache: Extend | None = None
     ) -> Float[Tensor, "batch time width"]:
-        turned = partial(rotary, start=start, base=self.base, pairs=self.pairs)
-        k, v = self.keys_values(x)
-        return self.attended(turned(split_heads(self.query(x), self.heads)), turned(k), v, causal=True, cache=cache)
+        q, (k, v) = split_heads(self.query(x), self.heads), self.keys_values(x)
+        turned = rotary(torch.cat([q, k], 1), start=start, base=self.base, pairs=self.pairs)
+        q, k = turned.split([q.shape[1], k.shape[1]], 1)
+        return self.attended(q, k, v, causal=True, cache=cache)
 
 
 class LlamaBlock(nn.Module):

@@ -48,3 +48,18 @@ def test_both_directions_and_batches_are_those_of_the_formula():
     values, slopes = vmap(lambda row: jvp(lambda z: Cube.apply(z, 2.0), (row,), (torch.ones(()),)))(x.detach())
     assert values.tolist() == [2.0, 16.0]
     assert slopes.tolist() == [6.0, 24.0]
+
+
+def test_without_a_derivative_forward_alone_is_called_and_transforms_still_see_the_function(monkeypatch):
+    x, calls = torch.tensor([1.0, 2.0], requires_grad=True), []
+    monkeypatch.setattr(Cube, "setup_context", staticmethod(lambda ctx, inputs, output: calls.append(inputs)))
+    with torch.no_grad():
+        assert Cube.apply(x, 2.0).tolist() == [2.0, 16.0]
+        assert Cube.apply(x).tolist() == [1.0, 8.0]
+    assert not calls
+    assert not Cube.apply(x.detach()).requires_grad
+    assert len(calls) == 1
+    monkeypatch.undo()
+    with torch.no_grad():
+        values, slopes = vmap(lambda row: jvp(Cube.apply, (row,), (torch.ones(()),)))(x.detach())
+    assert (values.tolist(), slopes.tolist()) == ([1.0, 8.0], [3.0, 12.0])

@@ -9,6 +9,8 @@ import pytest
 import torch
 from contracts.test_explanations import FAMILY
 from contracts.test_layers import CASES, input_for
+from contracts.test_packed_layers import FAMILY as PACKINGS
+from contracts.test_packed_layers import LAYERS
 from explained_models import build
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -23,6 +25,7 @@ from lib.architectures import (
     generate,
     padding_mask,
 )
+from lib.compression import bytes_of
 from lib.core import evaluate, fixed_seed, seeded, train
 
 DEVICE = torch.accelerator.current_accelerator()
@@ -147,3 +150,15 @@ def test_attributions_are_the_same(name, kind):
     here = method.explain(network, x, target)
     close = {"rtol": 1, "atol": float(here.abs().max())} if name == "smoothgrad" else {"rtol": 1e-3, "atol": 1e-4}
     assert_close(there.cpu(), here, **close)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("kind", PACKINGS)
+def test_packed_layers_are_the_same_and_no_larger(kind, name):
+    build_layer, shape = LAYERS[name]
+    with fixed_seed(5):
+        here = PACKINGS[kind](build_layer())
+    there = moved(here)
+    x = torch.randn(shape, generator=seeded(6))
+    assert_close(there(x.to(DEVICE)).cpu(), here(x), **CLOSE)
+    assert bytes_of(there) == bytes_of(here)

@@ -60,6 +60,8 @@ class LlamaConfig:
 class SwiGLU(nn.Module):
     """A gated MLP, ``down(silu(gate(x)) · up(x))`` with silu(z) = z σ(z) (Shazeer 2020, equation 6; no biases).
 
+    Equation: eq-swiglu
+
     >>> SwiGLU(8, 24)(torch.zeros(1, 5, 8)).shape
     torch.Size([1, 5, 8])
 

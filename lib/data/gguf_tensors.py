@@ -49,7 +49,7 @@ class StoredBlocks:
 
     def dequantized(self) -> Float[Tensor, "*rows columns"]:
         """The weights in float32, to which scale and minimum, stored in float16, are exact."""
-        weights = self.quants * self.scale[..., None]
+        weights = self.quants.float().mul_(self.scale[..., None])  # in place: the whole is one piece of memory
         if self.minimum is not None:
             weights += self.minimum[..., None]
         return weights.flatten(-2)

@@ -72,6 +72,7 @@ def test_gradients_are_those_of_torchs_own_functions():
         assert_close(mine, other)
 
 
+@pytest.mark.equation("eq-swiglu")
 def test_the_gated_mlp_by_hand():
     layer = SwiGLU(2, 3).double()
     x = torch.tensor([0.5, -2.0], dtype=torch.float64)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from lib.architectures import Linear
-from lib.compression import LoRA, SparseLayer, low_rank
+from lib.compression import LoRA, SparseLayer, int8_dynamic, low_rank, weight_only
 from lib.core.sampling import fixed_seed
 
 from .harness import Row, Table, compare
@@ -18,6 +18,7 @@ def tables(rounds: int) -> list[Table]:
     """A forward pass of one layer in each form, against the same layer as it was."""
     return [
         Table("lora", "a layer with LoRA of rank 8, forward, against the layer without", tuple(_lora(rounds))),
+        Table("int8", "an int8 product, its input rounded at each call, against float32", tuple(_int8(rounds))),
         Table("forms", "a layer in another form, forward, against its dense weight", tuple(_forms(rounds))),
     ]
 
@@ -36,6 +37,15 @@ def _lora(rounds: int) -> Iterator[Row]:
         yield _row(f"unmerged, {rows}×{features}", adapted, rows, rounds)
 
 
+def _int8(rounds: int) -> Iterator[Row]:
+    for rows, target in [(1, None), (64, 1 / 1.8), (256, 1 / 1.8)]:
+        layer = _layer(1024)
+        form, x = int8_dynamic(layer), _inputs(rows)
+        with torch.no_grad():
+            error = ((form(x) - layer(x)).norm() / layer(x).norm()).item()
+        yield _row(f"{rows}×1024", form, rows, rounds, target=target, errors=(error, 0.0))
+
+
 def _forms(rounds: int) -> Iterator[Row]:
     for rows, features in SIZES:
         layer = _layer(features)
@@ -44,11 +54,23 @@ def _forms(rounds: int) -> Iterator[Row]:
         yield _row(f"half zero, stored dense, {rows}×{features}", halved, rows, rounds)
         yield _row(f"half zero, bitmap and values, {rows}×{features}", SparseLayer(halved), rows, rounds)
         yield _row(f"rank {features // 8}, {rows}×{features}", low_rank(layer, features // 8), rows, rounds)
+        yield _row(f"weight of 8 bits, {rows}×{features}", weight_only(layer, 8), rows, rounds)
+        yield _row(f"weight of 4 bits, {rows}×{features}", weight_only(layer, 4, per=32), rows, rounds)
 
 
-def _row(name: str, form: torch.nn.Module, rows: int, rounds: int, target: float | None = None) -> Row:
-    dense = _layer(SIZES[0][1])
+def _inputs(rows: int) -> torch.Tensor:
     with fixed_seed(1):
-        x = torch.randn(rows, SIZES[0][1])
+        return torch.randn(rows, SIZES[0][1])
+
+
+def _row(
+    name: str,
+    form: torch.nn.Module,
+    rows: int,
+    rounds: int,
+    target: float | None = None,
+    errors: tuple[float, float] | None = None,
+) -> Row:
+    dense, x = _layer(SIZES[0][1]), _inputs(rows)
     with torch.no_grad():
-        return compare(name, lambda: form(x), lambda: dense(x), target=target, rounds=rounds)
+        return compare(name, lambda: form(x), lambda: dense(x), target=target, rounds=rounds, errors=errors)

@@ -19,6 +19,8 @@ def output_error(
 ) -> float:
     """The mean squared error of a layer's outputs, summed over them: E‖(W − Ŵ) x‖² = tr((W − Ŵ) H (W − Ŵ)ᵀ).
 
+    Equation: eq-output-error
+
     H is the mean of x xᵀ over the inputs x, as :func:`~lib.compression.recorded_inputs.record_inputs` keeps it.
 
     >>> output_error(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 1.5]]), torch.diag(torch.tensor([1.0, 4.0])))

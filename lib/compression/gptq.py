@@ -30,6 +30,8 @@ def gptq(
 ) -> IntegerLayer:
     """Round a weight so that its *outputs* stay near: what rounding a column costs is put on the columns left.
 
+    Equation: eq-gptq-update
+
     ``second_moments`` H, the mean of x xᵀ over the inputs x (:func:`~lib.compression.recorded_inputs.record_inputs`), gets ``damping`` times its mean
     diagonal. Columns are taken from left to right; the grid of a group (of the whole channel without one) is set when
     its first column is reached. Source: Frantar et al. 2023, section 3, without the order by activations.

@@ -30,6 +30,8 @@ class Grid:
 def affine_grid(low: Float[Tensor, "*groups"], high: Float[Tensor, "*groups"], bits: int) -> Grid:
     """The grid of 2^bits steps over a range, which is widened to hold 0: s = (β − α)/(2^b − 1), z = round(−α/s).
 
+    Equation: eq-affine-grid
+
     Zero is on the grid, so that padding and pruned weights stay exact. Codes are 0 … 2^b − 1. Source: Jacob et al.
     2018, equation 1 and section 3. A range that is only 0 has the step 1.
 
@@ -49,6 +51,8 @@ def affine_grid(low: Float[Tensor, "*groups"], high: Float[Tensor, "*groups"], b
 @checked
 def symmetric_grid(magnitude: Float[Tensor, "*groups"], bits: int) -> Grid:
     """The grid around 0 that reaches to ±magnitude: s = m/(2^(b−1) − 1), z = 0.
+
+    Equation: eq-symmetric-grid
 
     Codes are −(2^(b−1) − 1) … 2^(b−1) − 1: the one more that b bits would hold on the negative side is left out, so
     that −x is on the grid whenever x is. A magnitude of 0 has the step 1.
@@ -70,6 +74,8 @@ def symmetric_grid(magnitude: Float[Tensor, "*groups"], bits: int) -> Grid:
 def quantize(x: Float[Tensor, "*shape"], grid: Grid) -> Integer[Tensor, "*shape"]:
     """The code of each number: q = clip(round(x/s) + z, low, high); int8 for a symmetric grid, uint8 for an affine one.
 
+    Equation: eq-quantize
+
     Halves go to the even integer, as torch rounds.
 
     >>> quantize(torch.tensor([-9.0, -2.2, 0.0, 3.0]), symmetric_grid(torch.tensor(7.0), bits=4))
@@ -87,6 +93,8 @@ def quantize(x: Float[Tensor, "*shape"], grid: Grid) -> Integer[Tensor, "*shape"
 @checked
 def dequantize(codes: Integer[Tensor, "*shape"], grid: Grid) -> Float[Tensor, "*shape"]:
     """The number that a code stands for: x̂ = s (q − z).
+
+    Equation: eq-quantize
 
     Inside the range it is at most s/2 from the number that was quantized; rounding z can clip an end of the range by
     up to another s/2.

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.boundary import checked
+from lib.core.validation import check_finite
 
 from .calibration_data import check_inputs
 from .grids import Grid, affine_grid, at_least_single, dequantize, quantize, symmetric_grid
@@ -115,8 +116,11 @@ class Int8Layer(PackedLayer):
             rows = rows / self.input_factor
         if self.input_grid is not None:
             return affine_product(quantize(rows, self.input_grid), self.input_grid, self.codes, self.grid)
-        steps = symmetric_grid(rows.abs().amax(1, keepdim=True), bits=8)
-        return integer_product(quantize(rows, steps), self.codes) * steps.scale * self.scale.T
+        # Each row's own largest number is on its grid, so nothing is clipped, and NaN shows in it.
+        largest = rows.abs().amax(1, keepdim=True)
+        check_finite("the largest number of each row of x", largest)
+        scale = symmetric_grid(largest, bits=8).scale
+        return integer_product((rows / scale).round_().to(torch.int8), self.codes) * scale * self.scale.T
 
 
 def grid_of_inputs(inputs: Tensor, limits: Limits = min_max) -> Grid:

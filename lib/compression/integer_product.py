@@ -44,6 +44,8 @@ def affine_product(
 ) -> Float[Tensor, "batch columns"]:
     """The product of two matrices that are given by their codes: s_a s_b (Σ q_a q_b − z_b Σ q_a − z_a Σ q_b + n z_a z_b).
 
+    Equation: eq-integer-product
+
     Grids have one step for the matrix or one for each row (scale [rows, 1]). The sums are exact, so the result is the
     product of the dequantized matrices, rounded only where the scales come in. Source: Jacob et al. 2018, equation 7.
 

@@ -56,6 +56,8 @@ def least_error(
 ) -> tuple[Float[Tensor, "*groups"], Float[Tensor, "*groups"]]:
     """The ends, each the same share of :func:`~lib.compression.ranges.min_max`'s, with the least squared error after rounding and clipping.
 
+    Equation: eq-clipping-error
+
     Tried are the shares 1/candidates, 2/candidates … 1, for each row along the last axis by itself.
 
     >>> least_error(torch.tensor([[-1.0, 1.0, 1.0, 1.0, 1.5]]), bits=2, candidates=3)

@@ -16,6 +16,8 @@ __all__ = ["fake_quantize"]
 def fake_quantize(x: Float[Tensor, "*shape"], grid: Grid) -> Float[Tensor, "*shape"]:
     """What is left of x after :func:`~lib.compression.grids.quantize` and :func:`~lib.compression.grids.dequantize`, with the straight-through estimator as gradient.
 
+    Equation: eq-straight-through
+
     Backward, the rounding counts as the identity inside the grid's range, and where x was clipped the gradient is 0.
     Scale and zero point get none. Source: Bengio, Léonard and Courville 2013, section 2; Jacob et al. 2018, section 3.
 

@@ -37,8 +37,8 @@ def weight_only(
 
     Raises:
         TypeError: not a Linear or Conv2d, scales that are not floating point.
-        ValueError: bits outside 2 … 8, a group that does not divide the inputs of a channel, NaN or infinity, a step
-            that the dtype of the scales does not hold.
+        ValueError: bits outside 2 … 8, a group that does not divide the inputs of a channel, NaN or infinity,
+            steps that the dtype of the scales does not hold.
     """
     check_layer(layer)
     numbers = grouped(layer.weight.detach(), per)
@@ -89,18 +89,19 @@ class IntegerLayer(PackedLayer):
 
 
 def stored_as(grid: Grid, dtype: torch.dtype) -> Grid:
-    """The grid with its steps rounded to the dtype in which they are stored.
+    """The grid with its steps rounded to the dtype in which they are stored; a step that is too short gets the shortest there is.
 
     Raises:
         TypeError: a dtype that is not floating point.
-        ValueError: a step that becomes 0 or infinite.
+        ValueError: a step that becomes infinite, or all of them 0.
     """
     if not dtype.is_floating_point:
         raise TypeError(f"scales must be a floating-point dtype, got {dtype}")
     if torch.promote_types(grid.scale.dtype, dtype) == dtype:
         return grid
     scale = grid.scale.to(dtype)
-    wrong = (scale == 0) | ~scale.isfinite()
-    if wrong.any():
-        raise ValueError(f"scales as {dtype} must hold every step, got {grid.scale[wrong][0].item():.3g}")
-    return Grid(scale, grid.zero_point, grid.low, grid.high)
+    if not scale.any() or not scale.isfinite().all():
+        raise ValueError(f"scales as {dtype} must hold the longest step, got {grid.scale.max().item():.3g}")
+    # Of a channel that is nearly dead beside the others.
+    shortest = torch.finfo(dtype).tiny * torch.finfo(dtype).eps
+    return Grid(scale.clamp(min=shortest), grid.zero_point, grid.low, grid.high)

@@ -1,6 +1,7 @@
 """GPTQ and AWQ: known answers, and outputs nearer than plain rounding where inputs are uneven or related."""
 
 import copy
+from importlib import import_module
 
 import pytest
 import torch
@@ -32,6 +33,7 @@ def error(dense, packed):
     return output_error(dense.weight.detach(), packed.weight, MOMENTS)
 
 
+@pytest.mark.equation("eq-output-error")
 def test_the_output_error_is_the_mean_square_of_the_outputs_differences():
     dense = layer()
     packed = weight_only(dense, 4)
@@ -66,9 +68,7 @@ def test_inputs_that_are_not_related_leave_plain_rounding(group, symmetric):
 
 
 def test_one_column_at_a_time_is_the_same_as_blocks_of_them(monkeypatch):
-    import importlib
-
-    module = importlib.import_module("lib.compression.gptq")
+    module = import_module("lib.compression.gptq")
     dense, blocks = layer(), []
     for size in (1, 7, 128):
         monkeypatch.setattr(module, "_BLOCK", size)
@@ -78,6 +78,7 @@ def test_one_column_at_a_time_is_the_same_as_blocks_of_them(monkeypatch):
         assert (other != blocks[0]).float().mean() < 0.01
 
 
+@pytest.mark.equation("eq-gptq-update")
 def test_each_column_is_followed_by_the_best_that_real_numbers_could_do():
     # The published update, by its definition: after each column the rest solve the least squares that are left.
     dense = layer(3, 12)

@@ -13,6 +13,7 @@ def numbers(*shape, seed=0, dtype=torch.float64):
     return torch.randn(*shape, generator=seeded(seed), dtype=dtype)
 
 
+@pytest.mark.equation("eq-affine-grid")
 def test_an_affine_grid_by_hand():
     grid = affine_grid(torch.tensor(-1.0), torch.tensor(2.0), bits=2)
     assert (grid.scale.item(), grid.zero_point.item(), grid.low, grid.high) == (1.0, 1, 0, 3)
@@ -21,6 +22,13 @@ def test_an_affine_grid_by_hand():
     assert dequantize(codes, grid).tolist() == [-1, -1, 0, 1, 2, 2]
 
 
+def test_the_zero_point_is_rounded():
+    grid = affine_grid(torch.tensor(-1.3), torch.tensor(2.2), bits=3)  # steps of 0.5: 0 is 2.6 of them from the low end
+    assert grid.zero_point.item() == 3
+    assert dequantize(torch.tensor([0, 7]), grid).tolist() == pytest.approx([-1.5, 2.0])
+
+
+@pytest.mark.equation("eq-symmetric-grid")
 def test_a_symmetric_grid_by_hand():
     grid = symmetric_grid(torch.tensor(14.0), bits=4)
     assert (grid.scale.item(), grid.zero_point.item(), grid.low, grid.high) == (2.0, 0, -7, 7)
@@ -57,6 +65,7 @@ def test_a_symmetric_grid_rounds_minus_x_to_minus_what_it_rounds_x_to(bits, seed
     assert torch.equal(quantize(-x, grid), -quantize(x, grid))
 
 
+@pytest.mark.equation("eq-quantize")
 def test_torch_rounds_to_the_same_numbers():
     x = numbers(5, 100, dtype=torch.float32)
     grid = affine_grid(x.amin(), x.amax(), bits=8)

@@ -162,7 +162,7 @@ TABLE = [
     (lambda: float8(X, "e3m4"), ValueError, "kind must be 'e4m3' or 'e5m2', got 'e3m4'"),
     (lambda: float8(with_one(-INF)), ValueError, "x must be finite, got -inf"),
     (lambda: weight_only(LAYER, scales=torch.int8), TypeError, "scales must be a floating-point dtype, got torch.int8"),
-    (lambda: weight_only(tiny(), scales=torch.float16), ValueError, "scales as torch.float16 must hold every step, got 7.87e-12"),
+    (lambda: weight_only(tiny(), scales=torch.float16), ValueError, "scales as torch.float16 must hold the longest step, got 7.87e-12"),
     (lambda: integer_product(BYTES, BYTES[:, :20]), ValueError, "a and b must agree on inner, got 24 and 20"),
     (lambda: integer_product(BYTES, X), TypeError, "b must have dtype torch.int8, got torch.float32"),
     (lambda: integer_product(BYTES[:1, :1].expand(1, 131_072), BYTES[:1, :1].expand(1, 131_072)), ValueError, "inner must be at most 131071, or an int32 may overflow, got 131072"),

@@ -30,6 +30,7 @@ def test_percentiles_are_torchs_quantiles(share):
     torch.testing.assert_close(high, X.quantile((1 + share) / 2, dim=1))
 
 
+@pytest.mark.equation("eq-clipping-error")
 @pytest.mark.parametrize("symmetric", [True, False])
 @pytest.mark.parametrize("bits", [2, 4])
 def test_no_other_share_of_the_range_has_less_error(bits, symmetric):

@@ -15,6 +15,7 @@ def test_forward_is_the_way_there_and_back(symmetric):
     assert torch.equal(fake_quantize(X, grid), dequantize(quantize(X, grid), grid))
 
 
+@pytest.mark.equation("eq-straight-through")
 def test_backward_is_one_inside_and_zero_where_it_was_clipped():
     grid = affine_grid(torch.tensor(-1.0), torch.tensor(2.0), bits=2)
     x = torch.tensor([-1.6, -1.4, -1.0, 0.2, 2.0, 2.4, 2.6], requires_grad=True)

@@ -79,6 +79,17 @@ def test_codes_are_chosen_for_the_steps_as_they_are_stored():
     assert (error <= 0.501 * packed.scale[:, 0].float()).float().mean() > 0.99
 
 
+def test_a_channel_that_is_nearly_dead_does_not_spoil_the_others():
+    dense = layer(4, 64)
+    with torch.no_grad():
+        dense.weight[2] *= 1e-10
+    packed = weight_only(dense, 4, scales=torch.float16)
+    assert packed.scale.min() > 0
+    assert (packed.weight[2] - dense.weight[2]).abs().max() < 1e-7
+    others = [0, 1, 3]
+    assert (packed.weight[others] - dense.weight[others]).norm() < 0.2 * dense.weight[others].norm()
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_layers_in_other_precision_are_packed_too(dtype):
     dense = layer(8, 64).to(dtype)

@@ -21,6 +21,8 @@ __all__ = ["fold_batch_norms", "folded"]
 def folded(layer: Conv2d | Conv1d | Linear, norm: BatchNorm) -> nn.Module:
     """Return a copy of a layer that computes what the layer and a batch norm after it compute in evaluation mode.
 
+    Equation: eq-fold-batch-norm
+
     With ``s = weight / √(running_var + eps)`` of the norm, one number a channel, each filter becomes ``s`` times what it
     was, and the bias ``s · (bias − running_mean)`` plus the norm's.
 

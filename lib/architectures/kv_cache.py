@@ -35,6 +35,11 @@ class KVCache:
         """How many positions have been read by all layers."""
         return min(self._lengths)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the room that has been taken, filled or not."""
+        return sum(room.nbytes for kept in self._kept if kept is not None for room in kept)
+
     @checked
     def extend(
         self,

@@ -31,6 +31,8 @@ def layer_norm(
 ) -> Float[Tensor, "*leading width"]:
     """Centre and scale the last axis, then stretch and shift each feature (Ba, Kiros & Hinton 2016, eq. 4).
 
+    Equation: eq-layer-norm
+
     ``(x − mean) / √(variance + eps) · weight + bias``, with the biased variance, which divides by width.
     Unlike the batch normalization of images, no example sees another one, so training and use agree.
 
@@ -54,6 +56,8 @@ def rms_norm(
     eps: PositiveFloat = 1e-5,
 ) -> Float[Tensor, "*leading width"]:
     """Divide the last axis by its root mean square, then stretch each feature (Zhang & Sennrich 2019, eq. 4).
+
+    Equation: eq-rms-norm
 
     ``x / √(mean(x²) + eps) · weight``: layer norm without centring and without a shift. The paper has no eps.
 
@@ -80,6 +84,8 @@ def batch_norm(
     eps: PositiveFloat = 1e-5,
 ) -> Float[Tensor, "batch channels *space"]:
     """Centre and scale each channel, then stretch and shift it (Ioffe & Szegedy 2015, algorithm 1).
+
+    Equation: eq-batch-norm
 
     Mean and (biased) variance are taken over the batch and its space, so that each example's result depends on the
     others; given ``mean`` and ``variance``, the map is affine and each example is by itself (algorithm 2).
@@ -113,6 +119,8 @@ def group_norm(
     eps: PositiveFloat = 1e-5,
 ) -> Float[Tensor, "batch channels *space"]:
     """Centre and scale each group of channels of each example, then stretch and shift each channel (Wu & He 2018, eq. 7).
+
+    Equation: eq-group-norm
 
     One group normalizes a whole example; as many groups as channels is the instance normalization of style transfer.
 

@@ -16,6 +16,8 @@ __all__ = ["BasicBlock", "Bottleneck", "Residual", "Subsampled"]
 class Residual(nn.Module):
     """``shortcut(x) + branch(x)``, without a shortcut of its own ``x + branch(x)`` (He et al. 2016b, eq. 1 with f = identity).
 
+    Equation: eq-residual
+
     The derivative of the sum holds that of the shortcut as a term, whatever the branch is.
 
     >>> Residual(nn.Identity())(torch.tensor([1.0, 2.0]))

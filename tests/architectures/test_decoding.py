@@ -217,3 +217,11 @@ WRONG = {
     "end": (lambda: beam_search(lambda t: torch.zeros(*t.shape, 3), torch.tensor([0]), beams=1, end=3, longest=2), ValueError, "end must lie in 0 … 2, the vocabulary, got 3"),
     "beams": (lambda: beam_search(lambda t: torch.zeros(*t.shape, 3), torch.tensor([0]), beams=0, end=1, longest=2), ValueError, "beams must be at least 1, got 0"),
 }  # fmt: skip
+
+
+def test_a_cache_tells_its_bytes():
+    cache = KVCache(layers=2, capacity=8)
+    assert cache.nbytes == 0
+    cache.extend(1, torch.zeros(3, 2, 1, 5), torch.zeros(3, 2, 1, 5, dtype=torch.float32))
+    # Keys and values of one layer so far: batch · heads · capacity · head_dim numbers each, of four bytes.
+    assert cache.nbytes == 2 * 3 * 2 * 8 * 5 * 4

@@ -33,6 +33,7 @@ def settle(model):
     return model
 
 
+@pytest.mark.equation("eq-fold-batch-norm")
 def test_known_numbers():
     layer, norm = Linear(1, 1), BatchNorm(1, eps=0.25).eval()
     norm.running_var.fill_(3.75)  # the root of 3.75 + 0.25 is 2

@@ -24,6 +24,7 @@ def random(*shape, seed=0):
     return torch.randn(*shape, dtype=torch.float64, generator=seeded(seed))
 
 
+@pytest.mark.equation("eq-layer-norm")
 def test_a_row_with_known_mean_and_variance():
     # Mean 3, biased variance ((−2)² + 0 + 2²)/3 = 8/3; the unbiased one would be 4.
     x = torch.tensor([[1.0, 3.0, 5.0]], dtype=torch.float64)
@@ -98,6 +99,7 @@ def test_the_layer_prints_what_it_is():
     assert repr(LayerNorm(6, affine=False)) == "LayerNorm(6, eps=1e-05, affine=False)"
 
 
+@pytest.mark.equation("eq-rms-norm")
 def test_a_row_with_a_known_root_mean_square():
     x = torch.tensor([[1.0, 3.0, 5.0]], dtype=torch.float64)  # mean square 35/3
     expected = x / 12**0.5
@@ -106,6 +108,7 @@ def test_a_row_with_a_known_root_mean_square():
     assert_close(rms_norm(x, weight, eps=1 / 3), expected * weight)
 
 
+@pytest.mark.equation("eq-batch-norm")
 def test_of_two_channels_each_is_normalized_over_batch_and_space():
     # Channel 0 holds 1, 3, 5, 7 (mean 4, biased variance 5), channel 1 a constant.
     x = torch.tensor([[[1.0, 3.0], [9.0, 9.0]], [[5.0, 7.0], [9.0, 9.0]]], dtype=torch.float64)
@@ -181,6 +184,7 @@ def test_several_batches_at_once_are_each_by_itself(kind):
         assert_close(gradient, *torch.autograd.grad(ours(leaf, weight, bias).sin().sum(), leaf))
 
 
+@pytest.mark.equation("eq-group-norm")
 def test_one_group_is_a_whole_example_and_as_many_as_channels_are_single_channels():
     x = random(2, 6, 3, 4)
     assert_close(group_norm(x, 1), layer_norm(x.flatten(1)).view_as(x))

@@ -128,6 +128,7 @@ def test_values_are_those_of_torchs_functions_with_the_same_state(name, training
     assert_close(model(images), expected)
 
 
+@pytest.mark.equation("eq-residual")
 def test_a_residual_adds_and_its_gradient_has_the_shortcuts_as_a_term():
     branch = nn.Linear(3, 3).double()
     x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)

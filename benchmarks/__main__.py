@@ -10,7 +10,17 @@ import torch
 from .harness import Suite, Table, format_table, measured_now, write_results
 
 # Each is a module of this package, which is imported when it is run: some bring large libraries to compare with.
-SUITES = ("convolution", "pooling", "dense", "networks", "sequences", "compression", "explanations", "parallelism")
+SUITES = (
+    "convolution",
+    "pooling",
+    "dense",
+    "smollm2",
+    "networks",
+    "sequences",
+    "compression",
+    "explanations",
+    "parallelism",
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 

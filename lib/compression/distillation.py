@@ -27,6 +27,8 @@ def distillation_loss(
 ) -> Float[Tensor, ""]:
     """``(1 − λ)·CE(labels, p) + λ T²·KL(q_T ‖ p_T)``, in nats, the mean over all positions (Hinton et al. 2015, section 2).
 
+    Equation: eq-distillation-loss
+
     p and q are the student's and the teacher's softmax, q_T and p_T those of logits / T, and λ is ``soft_share``. T²
     undoes the 1/T² by which a higher temperature shrinks the gradient. Positions labelled −100 do not count. No gradient
     goes to the teacher.

@@ -24,6 +24,8 @@ def truncated_svd(
 ) -> tuple[Float[Tensor, "outputs rank"], Float[Tensor, "rank features"]]:
     """Two factors whose product of the given rank is nearest to a matrix (Eckart & Young 1936).
 
+    Equation: eq-low-rank
+
     Nearest in ‖W − UV‖²; with the second moments H of the inputs, in E‖(W − UV) x‖² = ‖(W − UV) C‖² with H = C Cᵀ
     (Wang et al. 2025, SVD-LLM), where ``damping``·mean(diag H) is added to the diagonal of H, so
     that what the calibration data never show keeps some weight.

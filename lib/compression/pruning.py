@@ -115,7 +115,8 @@ class Masked(PackedLayer):
         if mask.shape != self.weight_shape:
             raise ValueError(f"mask must have the weight's shape {tuple(self.weight_shape)}, got {tuple(mask.shape)}")
         self.dense = nn.Parameter(layer.weight.detach().clone())
-        self.register_buffer("mask", mask.to(self.dense.device))
+        # A copy: a mask cut from those of a whole model would keep them all.
+        self.register_buffer("mask", mask.to(self.dense.device, copy=True))
 
     def unpacked(self) -> Float[Tensor, "out_features *in_features"]:
         return self.dense * self.mask

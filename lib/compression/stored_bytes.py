@@ -14,6 +14,8 @@ __all__ = ["bytes_of"]
 def bytes_of(model: nn.Module) -> int:
     """Count the bytes of all tensors in a model's state dict: what is saved, in the form in which it is saved.
 
+    Equation: eq-model-bytes
+
     Parameters and persistent buffers count as they lie in memory, so a packed form counts packed: two codes of four
     bits in a byte, with their scales. A storage counts once, however many names (tied weights, views) lead to it, and
     whole, also where only a view of it is kept. Names and the file's own format, a few hundred bytes, are left out.

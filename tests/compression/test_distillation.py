@@ -17,6 +17,7 @@ STUDENT, TEACHER = (
 LABELS = torch.tensor([0, 4, 2, 1, 3, 3, 0])
 
 
+@pytest.mark.equation("eq-distillation-loss")
 @pytest.mark.parametrize(("temperature", "soft_share"), [(1.0, 0.3), (4.0, 0.9), (2.5, 1.0), (3.0, 0.0)])
 def test_the_loss_is_the_formula(temperature, soft_share):
     p, q = (STUDENT / temperature).softmax(1), (TEACHER / temperature).softmax(1)

@@ -34,6 +34,7 @@ def test_the_error_is_the_discarded_singular_values(rank):
     torch.testing.assert_close((WEIGHT - up @ down).square().sum(), torch.linalg.svdvals(WEIGHT)[rank:].square().sum())
 
 
+@pytest.mark.equation("eq-low-rank")
 @pytest.mark.parametrize("rank", [1, 3])
 def test_whitening_gives_the_smallest_output_error_and_a_larger_weight_error(rank):
     generator = torch.Generator().manual_seed(1)

@@ -111,6 +111,8 @@ def test_bytes_of_each_form_by_hand(share):
     n = 64 * 30
     assert bytes_of(model) == 4 * n
     assert bytes_of(pruned) == 4 * n + n  # a mask of one byte each: larger than before
+    two = nn.Sequential(nn.Linear(8, 4, bias=False), layer)
+    assert bytes_of(Masked(layer, pruning_masks(two, share, per="model")["1"])) == 5 * n  # and no other layer's mask
     assert bytes_of(sparse) == 4 * (n - round(share * n)) + n / 8
     x = torch.randn(5, 64)
     assert torch.equal(sparse(x), pruned(x))

@@ -43,6 +43,7 @@ class Kinds(nn.Module):
         self.register_buffer("nothing", None)
 
 
+@pytest.mark.equation("eq-model-bytes")
 @pytest.mark.parametrize(
     ("model", "expected"),
     [

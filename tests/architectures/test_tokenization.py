@@ -187,6 +187,10 @@ def test_any_text_gives_the_tokens_of_hugging_face_word_by_word(text):
         assert ENCODING.encode(word).tolist() == other.encode(word.decode()).ids
 
 
+THEIRS_WITHOUT_SPLIT = tokenizer_twin(MERGES)
+THEIRS_WITHOUT_SPLIT.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+
+
 @pytest.mark.parametrize("word", ["abababab" * 9, "a" * 99, "thethere" * 40, "(((((===", "\n" * 17])
 def test_long_words_are_joined_from_the_left(word):
     assert ENCODING.encode(word).tolist() == tokenizer_twin(MERGES).encode(word).ids

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
 from lib.core.precision import autocasts, in_float32
+from lib.core.rules import PositiveInt
 from lib.core.validation import check_divisible, check_lengths
 
 from .dense import Linear

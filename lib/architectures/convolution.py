@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import NonNegativeInt, PositiveInt, checked
+from lib.core.boundary import checked
 from lib.core.precision import autocasts, in_float32, is_transformed
+from lib.core.rules import NonNegativeInt, PositiveInt
 from lib.core.validation import check_divisible, check_rank
 
 from .im2col import BlockedIm2col

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.core.boundary import NonNegativeFloat, PositiveFloat, PositiveInt, Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 
 from .encoder_decoder import Conditioned
 from .kv_cache import KVCache

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
 from lib.core.precision import autocasts
+from lib.core.rules import PositiveInt
 
 from .initialization import uniform_by_fan_in
 

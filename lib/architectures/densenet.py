@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 
 from .activations import ReLU, relu
 from .convolution import Conv2d

@@ -8,7 +8,8 @@ from typing import Literal
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from lib.core.boundary import PositiveFloat, PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveFloat, PositiveInt
 from lib.core.validation import check_divisible, check_indices
 
 from .attention import Extend, KeysValues, MultiHeadAttention, padding_mask

@@ -5,7 +5,8 @@ from typing import Literal
 import torch
 from torch.nn import functional as F
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 
 from .recurrent import Recurrent
 

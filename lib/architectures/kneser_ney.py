@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 from lib.core.validation import check_indices
 
 __all__ = ["KneserNey"]

@@ -3,7 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 
 __all__ = ["KVCache"]
 

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from lib.core.boundary import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import NonNegativeInt, PositiveFloat, PositiveInt
 from lib.core.validation import check_divisible, check_indices
 
 from .activations import sigmoid

@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import PositiveFloat, PositiveInt, Share, checked
+from lib.core.boundary import checked
 from lib.core.differentiable import Differentiable
 from lib.core.precision import in_float32
+from lib.core.rules import PositiveFloat, PositiveInt, Share
 from lib.core.validation import check_divisible
 
 __all__ = ["BatchNorm", "GroupNorm", "LayerNorm", "RMSNorm", "batch_norm", "group_norm", "layer_norm", "rms_norm"]

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import NonNegativeInt, PositiveFloat, PositiveInt, checked
+from lib.core.boundary import checked
 from lib.core.precision import in_float32
+from lib.core.rules import NonNegativeInt, PositiveFloat, PositiveInt
 from lib.core.validation import check_divisible
 
 __all__ = ["LearnedPositions", "alibi", "rotary", "sinusoidal_positions"]

@@ -10,7 +10,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.core.boundary import PositiveFloat, PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveFloat, PositiveInt
 from lib.core.validation import check_lengths
 
 __all__ = ["Recurrent", "State"]

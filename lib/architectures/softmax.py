@@ -4,9 +4,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from lib.core.boundary import PositiveFloat, checked
+from lib.core.boundary import checked
 from lib.core.differentiable import Differentiable
 from lib.core.precision import in_float32
+from lib.core.rules import PositiveFloat
 from lib.core.validation import check_indices, check_not_empty
 
 __all__ = ["cross_entropy", "log_softmax", "softmax"]

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 from lib.core.validation import check_indices
 
 __all__ = ["WORDS", "BytePairEncoding", "learn_merges"]
@@ -18,6 +19,8 @@ __all__ = ["WORDS", "BytePairEncoding", "learn_merges"]
 Pair = tuple[int, int]
 
 #: No merge crosses from one of these to the next: a word, a number, or signs, each with one blank before it; white space.
+#:
+#: :meta hide-value:
 WORDS = re.compile(r" ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+")
 
 

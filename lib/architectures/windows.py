@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.core.boundary import NonNegativeInt, PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import NonNegativeInt, PositiveInt
 
 __all__ = ["Padding", "Pair", "Window", "check_fits"]
 

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.architectures import BatchNorm
-from lib.core.boundary import Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import Share
 
 from .layers import CONVOLUTION, DENSE_AND_CONVOLUTION, check_layer
 from .pruning import keep_largest

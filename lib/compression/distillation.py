@@ -7,8 +7,9 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.core.boundary import PositiveFloat, PositiveInt, Share, checked
+from lib.core.boundary import checked
 from lib.core.hooks import module_mode
+from lib.core.rules import PositiveFloat, PositiveInt, Share
 from lib.core.targets import IGNORED
 from lib.core.training import History, train
 from lib.core.validation import check_finite, check_indices

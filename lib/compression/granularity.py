@@ -5,7 +5,8 @@ from typing import Literal
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 from lib.core.validation import check_divisible
 
 __all__ = ["Granularity", "grouped"]

@@ -12,8 +12,17 @@ from lib.core.validation import check_finite
 
 __all__ = ["CONVOLUTION", "DENSE", "DENSE_AND_CONVOLUTION", "Geometry", "check_layer"]
 
+#: Kinds of dense layers: the library's and torch's.
+#:
+#: :meta hide-value:
 DENSE = (Linear, nn.Linear)
+#: Kinds of convolutions: the library's and torch's.
+#:
+#: :meta hide-value:
 CONVOLUTION = (Conv2d, nn.Conv2d)
+#: Both kinds of layers with a weight matrix.
+#:
+#: :meta hide-value:
 DENSE_AND_CONVOLUTION = (*DENSE, *CONVOLUTION)
 
 

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.architectures.initialization import uniform_by_fan_in
-from lib.core.boundary import PositiveFloat, PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveFloat, PositiveInt
 from lib.core.surgery import replaced
 
 from .layers import Geometry

@@ -5,7 +5,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lib.core.boundary import PositiveFloat, PositiveInt, Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveFloat, PositiveInt, Share
 from lib.core.validation import check_finite
 
 from .layers import Geometry

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from lib.core.boundary import NonNegativeInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import NonNegativeInt
 
 __all__ = ["Bits", "pack_bits", "unpack_bits"]
 

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lib.core.boundary import PositiveInt, Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt, Share
 from lib.core.surgery import replaced
 from lib.core.validation import check_divisible, check_finite
 

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import Share
 from lib.core.validation import check_finite
 
 from .granularity import Granularity, grouped

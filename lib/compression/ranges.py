@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.core.boundary import PositiveInt, Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt, Share
 from lib.core.validation import check_finite, values_can_be_read
 
 from .grids import Grid, affine_grid, at_least_single, check_bits, dequantize, quantize, symmetric_grid

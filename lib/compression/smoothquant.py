@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import Share
 
 from .calibration_data import check_inputs
 from .grids import at_least_single

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from .rules import Call, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, hold, rule_of
+from .rules import Call, hold, rule_of
 
-__all__ = ["NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "Share", "checked"]
+__all__ = ["checked"]
 
 F = TypeVar("F", bound=Callable)
 _BY_VALUE = frozenset((int, float, bool, str, NoneType))

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from .boundary import NonNegativeInt, checked
+from .boundary import checked
+from .rules import NonNegativeInt
 
 __all__ = ["fixed_seed", "seeded", "shuffled", "stratified_split"]
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .boundary import PositiveFloat, PositiveInt, checked
+from .boundary import checked
 from .hooks import module_mode
+from .rules import PositiveFloat, PositiveInt
 from .targets import IGNORED, check_labels
 
 __all__ = ["Evaluation", "History", "evaluate", "train"]

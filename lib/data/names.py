@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from lib.core.boundary import NonNegativeInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import NonNegativeInt
 from lib.core.sampling import seeded, shuffled
 
 from .packaged import packaged_file

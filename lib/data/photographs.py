@@ -6,7 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from lib.core.boundary import PositiveInt, checked
+from lib.core.boundary import checked
+from lib.core.rules import PositiveInt
 
 __all__ = ["photograph", "photograph_names"]
 

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from lib.core.boundary import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, checked
+from lib.core.boundary import checked
+from lib.core.rules import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share
 
 X, ROW = torch.zeros(2, 3, 4), torch.zeros(4)
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lib.architectures import BatchNorm, batch_norm, group_norm, rms_norm
 from lib.architectures.convolution import Conv2d
 from lib.architectures.densenet import densenet
-from lib.architectures.normalization import BatchNorm, batch_norm, group_norm, rms_norm
 from lib.architectures.pooling import MaxPool2d
 from lib.architectures.resnet import resnet
 from lib.architectures.vgg import VGG

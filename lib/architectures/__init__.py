@@ -2,6 +2,7 @@
 
 from .activations import ReLU, gelu, relu, sigmoid, tanh
 from .attention import MultiHeadAttention, attention, merge_heads, padding_mask, split_heads
+from .channel_normalization import BatchNorm, GroupNorm, batch_norm, group_norm
 from .convolution import Conv1d, Conv2d, conv1d, conv2d, conv2d_formula, conv_output_size
 from .decoding import beam_search, candidates, generate
 from .dense import Linear, linear
@@ -15,7 +16,7 @@ from .kv_cache import KVCache
 from .lenet import LeNet5
 from .llama import Llama, LlamaBlock, LlamaConfig, RotaryAttention, SwiGLU
 from .lstm import LSTM
-from .normalization import BatchNorm, GroupNorm, LayerNorm, RMSNorm, batch_norm, group_norm, layer_norm, rms_norm
+from .normalization import LayerNorm, RMSNorm, layer_norm, rms_norm
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, avg_pool2d, global_avg_pool2d, max_pool2d
 from .positions import LearnedPositions, alibi, rotary, sinusoidal_positions
 from .residual import BasicBlock, Bottleneck, Residual, Subsampled

@@ -11,9 +11,9 @@ from lib.core.boundary import checked
 from lib.core.rules import PositiveInt
 
 from .activations import ReLU, relu
+from .channel_normalization import BatchNorm
 from .convolution import Conv2d
 from .dense import Linear
-from .normalization import BatchNorm
 from .pooling import AvgPool2d, MaxPool2d, global_avg_pool2d
 
 __all__ = ["DenseBlock", "DenseLayer", "DenseNet", "DenseNetConfig", "densenet", "small_densenet"]

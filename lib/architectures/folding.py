@@ -9,9 +9,9 @@ from torch import nn
 from lib.core.boundary import checked
 from lib.core.surgery import replaced
 
+from .channel_normalization import BatchNorm
 from .convolution import Conv1d, Conv2d
 from .dense import Linear
-from .normalization import BatchNorm
 
 __all__ = ["fold_batch_norms", "folded"]
 

@@ -1,12 +1,13 @@
 """Keys and values that are kept: a model that writes token by token computes those of each token once."""
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lib.core.boundary import checked
 from lib.core.rules import PositiveInt
+from lib.core.validation import check_indices
 
-__all__ = ["KVCache"]
+__all__ = ["KVCache", "position_of_next"]
 
 
 class KVCache:
@@ -79,3 +80,18 @@ class KVCache:
             room[:, :, begin:end] = new
         self._lengths[layer] = end
         return kept[0][:, :, :end], kept[1][:, :, :end]
+
+
+def position_of_next(
+    tokens: Int64[Tensor, "batch time"], cache: KVCache | None, *, context: int, vocabulary: int
+) -> int:
+    """Return the position of the first of these tokens, behind those that a cache has read.
+
+    Raises:
+        ValueError: tokens that end beyond the context, or are outside the vocabulary.
+    """
+    start = 0 if cache is None else cache.length
+    if start + tokens.shape[1] > context:
+        raise ValueError(f"tokens must be at most {context} long, the context, got {start + tokens.shape[1]}")
+    check_indices("tokens", tokens, vocabulary, "the vocabulary")
+    return start

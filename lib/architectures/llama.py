@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.rules import NonNegativeInt, PositiveFloat, PositiveInt
-from lib.core.validation import check_divisible, check_indices
+from lib.core.validation import check_divisible
 
 from .activations import sigmoid
 from .attention import Extend, MultiHeadAttention, split_heads
 from .dense import Linear
 from .initialization import normal_matrices
-from .kv_cache import KVCache
+from .kv_cache import KVCache, position_of_next
 from .normalization import RMSNorm
 from .positions import rotary
 
@@ -184,11 +184,8 @@ class Llama(nn.Module):
     def forward(
         self, tokens: Int64[Tensor, "batch time"], *, cache: KVCache | None = None
     ) -> Float[Tensor, "batch time vocabulary"]:
-        start = 0 if cache is None else cache.length
-        end = start + tokens.shape[1]
-        if end > self.config.context:
-            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {end}")
-        check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")
+        c = self.config
+        start = position_of_next(tokens, cache, context=c.context, vocabulary=c.vocabulary)
         x = self.embedding(tokens)
         for layer, block in enumerate(self.blocks):
             x = block(x, start=start, cache=None if cache is None else partial(cache.extend, layer))

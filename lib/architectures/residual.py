@@ -8,8 +8,8 @@ from lib.core.boundary import checked
 from lib.core.rules import PositiveInt
 
 from .activations import relu
+from .channel_normalization import BatchNorm
 from .convolution import Conv2d
-from .normalization import BatchNorm
 
 __all__ = ["BasicBlock", "Bottleneck", "Residual", "Subsampled"]
 

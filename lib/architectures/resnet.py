@@ -10,9 +10,9 @@ from lib.core.boundary import checked
 from lib.core.rules import PositiveInt
 
 from .activations import relu
+from .channel_normalization import BatchNorm
 from .convolution import Conv2d
 from .dense import Linear
-from .normalization import BatchNorm
 from .pooling import MaxPool2d, global_avg_pool2d
 from .residual import BasicBlock, Bottleneck, Subsampled
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.rules import PositiveFloat, PositiveInt
-from lib.core.validation import check_divisible, check_indices
+from lib.core.validation import check_divisible
 
 from .activations import gelu
 from .attention import Extend, MultiHeadAttention
 from .dense import Linear
 from .initialization import normal_matrices
-from .kv_cache import KVCache
+from .kv_cache import KVCache, position_of_next
 from .normalization import LayerNorm
 from .positions import LearnedPositions
 
@@ -165,14 +165,11 @@ class Transformer(nn.Module):
     def forward(
         self, tokens: Int64[Tensor, "batch time"], *, cache: KVCache | None = None
     ) -> Float[Tensor, "batch time vocabulary"]:
-        begin = 0 if cache is None else cache.length
-        end = begin + tokens.shape[1]
-        if end > self.config.context:
-            raise ValueError(f"tokens must be at most {self.config.context} long, the context, got {end}")
-        if cache is not None and not self.config.causal:
+        c = self.config
+        if cache is not None and not c.causal:
             raise ValueError("a cache needs a causal model: without, earlier positions would see later ones")
-        check_indices("tokens", tokens, self.config.vocabulary, "the vocabulary")
-        x = self.positions(self.embedding(tokens), start=begin)
+        start = position_of_next(tokens, cache, context=c.context, vocabulary=c.vocabulary)
+        x = self.positions(self.embedding(tokens), start=start)
         for layer, block in enumerate(self.blocks):
-            x = block(x, causal=self.config.causal, cache=None if cache is None else partial(cache.extend, layer))
+            x = block(x, causal=c.causal, cache=None if cache is None else partial(cache.extend, layer))
         return self.head(self.norm(x))

@@ -9,9 +9,9 @@ from lib.core.boundary import checked
 from lib.core.rules import PositiveInt
 
 from .activations import ReLU
+from .channel_normalization import BatchNorm
 from .convolution import Conv2d
 from .dense import Linear
-from .normalization import BatchNorm
 from .pooling import MaxPool2d
 
 __all__ = ["VGG"]

@@ -44,7 +44,7 @@ def float8(
 def normal_float_levels() -> Float[Tensor, "16"]:
     """The 16 levels of NF4: quantiles of a standard normal distribution, scaled to −1 … 1, one of them 0.
 
-    Eight quantiles below 0, seven above, evenly spaced in probability from 1/2 to 1 − (1/32 + 1/30)/2. Source:
+    Seven quantiles below 0, eight above, evenly spaced in probability from 1/2 to 1 − (1/32 + 1/30)/2. Source:
     Dettmers et al. 2023, section 3 and appendix E.
 
     >>> normal_float_levels()[[0, 7, 15]]

@@ -5,10 +5,12 @@ import re
 import subprocess
 import tomllib
 from fnmatch import fnmatch
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from tools import set_up
 
@@ -93,6 +95,14 @@ def test_every_requirement_is_pinned_as_the_constraints_record_it():
     for name, version in pins("requirements.txt").items():
         assert recorded[name.lower().replace("_", "-")] == version, name
     assert (ROOT / "requirements.txt").read_text().rstrip().endswith("-e .[book,test,bench]")
+
+
+def test_every_pin_installs_on_the_oldest_python_that_is_promised():
+    """Debian 12 brings Python 3.11.2, and a pin that wants 3.11.5 stops the set-up there."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    oldest = asked.removeprefix(">=") + ".0"
+    wanted = {name: metadata(name).get("Requires-Python") or "" for name in pins("constraints.txt")}
+    assert {name: rule for name, rule in wanted.items() if oldest not in SpecifierSet(rule)} == {}
 
 
 def test_pins_meet_the_floors_of_the_package():

@@ -219,7 +219,7 @@ def _late(launch: Launch, waiting: dict[int, LaunchedRank], timeout: float) -> s
         return f"{len(launch.ranks)} ranks did not start within {timeout:g} s: the process that forks them did not answer, and was ended"
     launch.ask_where_they_stand()
     patience = time.monotonic() + FAREWELL_S  # ends as soon as all have written; a busy machine lets them wait
-    while time.monotonic() < patience and not all(rank.place for rank in waiting.values()):
+    while time.monotonic() < patience and not all(rank.is_located for rank in waiting.values()):
         wait([rank.connection for rank in waiting.values()], timeout=0.01)
         for rank in waiting.values():
             rank.read()

@@ -39,8 +39,17 @@ class LaunchedRank:
 
     @property
     def place(self) -> str:
-        """The lines of code in which it stands, as far as it was told to write them down."""
-        return bytes(self.received[: self._start]).decode(errors="replace")
+        """The lines of code in which it stands, as far as it was told to write them down, whole ones only."""
+        written = bytes(self.received[: self._start]).decode(errors="replace")
+        return written[: written.rfind("\n") + 1]
+
+    @property
+    def is_located(self) -> bool:
+        """Whether all of its function's lines have come: a signal's handler writes them piece by piece.
+
+        Below them stands ``run_rank``, or three dots after the hundred lines that the handler writes at most.
+        """
+        return " in run_rank\n" in self.place or self.place.endswith("\n  ...\n")
 
     @property
     def answer(self) -> tuple[bool, float, bytes] | None:

@@ -26,6 +26,7 @@ from forked import SUBPROCESS, Forked, gone, start
 
 from lib.parallelism import fork_server, run_ranks
 from lib.parallelism.fork_server import ForkServer
+from lib.parallelism.launched import LaunchedRank
 
 
 def sum_of_ranks(offset):
@@ -281,6 +282,17 @@ def test_a_hanging_rank_ends_the_run_at_the_timeout_and_is_named_with_its_place(
     # Who waits for the late one is told apart by the place.
     assert ("barrier" in told[name]) == (late == "0, 1")
     assert run_ranks(sum_of_ranks, 2, 0)[1][1] == 1.0
+
+
+@pytest.mark.parametrize("outermost", ['  File "rank.py", line 9 in run_rank', "  ..."])
+def test_a_place_is_told_in_whole_lines_however_the_handler_writes_it(outermost):
+    written = f'Stack (most recent call first):\n  File "a b.py", line 3 in fn\n{outermost}\n'.encode()
+    rank = LaunchedRank(0, socket.socket())
+    for end in range(len(written) + 1):
+        rank.received[:] = written[:end]
+        assert rank.place in {"", *(written[: place + 1].decode() for place in range(end) if written[place] == 10)}
+        assert rank.is_located == (end == len(written))
+    rank.connection.close()
 
 
 def test_a_process_that_a_rank_started_does_not_outlive_it():

@@ -47,23 +47,39 @@ def _assigns(statement: ast.stmt, name: str) -> bool:
 
 
 class ApiPackage(SphinxDirective):
-    """``{api-package} lib.core``: the package's docstring, then a section for each module."""
+    """``{api-package} lib.core``: the package's docstring, then a section for each module; a package in it is one more level."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        package = self.arguments[0]
+        return self._package(self.arguments[0])
+
+    def _package(self, package: str) -> list[nodes.Node]:
         folder = Path(self.env.srcdir, *package.split("."))
         # autodoc notes the modules it reads; one that is new is named in the package's __init__.py
         self.env.note_dependency(str(folder / "__init__.py"))
         introduction = self._parsed([f".. automodule:: {package}"])
         modules = [path for path in sorted(folder.glob("[!_]*.py")) if public_names(path)]
-        return [*introduction.children, *(self._section(f"{package}.{path.stem}", path) for path in modules)]
+        rooms = [path.parent for path in sorted(folder.glob("*/__init__.py"))]
+        return [
+            *introduction.children,
+            *(self._section(f"{package}.{path.stem}", path) for path in modules),
+            *(self._room(f"{package}.{room.name}") for room in rooms),
+        ]
+
+    def _room(self, package: str) -> nodes.section:
+        section = self._titled(package)
+        section += self._package(package)
+        return section
+
+    def _titled(self, module: str) -> nodes.section:
+        label = nodes.make_id(f"api-{module}")
+        section = nodes.section("", nodes.title("", module.rpartition(".")[2]), ids=[label], names=[label])
+        self.state.document.note_explicit_target(section, section)
+        return section
 
     def _section(self, module: str, path: Path) -> nodes.section:
-        label = nodes.make_id(f"api-{module}")
-        section = nodes.section("", nodes.title("", path.stem), ids=[label], names=[label])
-        self.state.document.note_explicit_target(section, section)
+        section = self._titled(module)
         lines = [f".. automodule:: {module}", ""]
         for kind, name in public_names(path):
             lines += [f".. auto{kind}:: {module}.{name}", *(["   :members:"] if kind == "class" else []), ""]

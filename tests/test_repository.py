@@ -78,7 +78,7 @@ def test_a_package_of_lib_stands_in_every_place(package):
         f"reference/api/{package}.md, with the directive api-package": f"{{api-package}} lib.{package}\n" in page,
         "_toc.yml": f"- file: reference/api/{package}\n" in toc,
         "the table of reference/api/index.md": f"]({package}.md)" in table,
-        f"tests/{package}": any((ROOT / "tests" / package).glob("test_*.py")),
+        f"tests/{package}": any((ROOT / "tests" / package).rglob("test_*.py")),
     }
     missing = [place for place, there in places.items() if not there]
     assert not missing, f"lib.{package} is missing in {'; '.join(missing)}"

@@ -6,8 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.core.targets import Target
-
-from .calls import explaining
+from lib.explanations.calls import explaining
 
 __all__ = ["saliency"]
 

@@ -10,8 +10,7 @@ from torch.nn import functional as F
 from lib.core.hooks import rewrite
 from lib.core.targets import Target
 from lib.core.validation import check_rank
-
-from .calls import Score, at_least_single, explaining, gradient_of
+from lib.explanations.calls import Score, at_least_single, explaining, gradient_of
 
 __all__ = ["class_activation_map", "grad_cam", "grad_cam_map"]
 

@@ -8,8 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.validation import check_floating
-
-from .calls import check_inputs
+from lib.explanations.calls import check_inputs
 
 __all__ = ["cascading_randomization", "rank_correlation"]
 

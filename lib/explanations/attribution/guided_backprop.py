@@ -11,8 +11,7 @@ from torch.autograd.graph import Node
 
 from lib.core.hooks import rewrite
 from lib.core.targets import Target
-
-from .calls import explaining, gradient_of
+from lib.explanations.calls import explaining, gradient_of
 
 __all__ = ["guided_backprop"]
 

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from lib.core.targets import Target
 from lib.core.validation import check_finite, check_positive_int
-
-from .baselines import baseline_like
-from .calls import Score, at_least_single, explaining
+from lib.explanations.baselines import baseline_like
+from lib.explanations.calls import Score, at_least_single, explaining
 
 __all__ = ["FaithfulnessCurve", "deletion_curve", "insertion_curve"]
 

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from lib.core.targets import Target
 from lib.core.validation import check_positive_int
-
-from .baselines import baseline_like
-from .calls import explaining
+from lib.explanations.baselines import baseline_like
+from lib.explanations.calls import explaining
 
 __all__ = ["integrated_gradients"]
 

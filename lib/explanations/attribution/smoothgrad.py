@@ -9,8 +9,7 @@ from torch import Tensor
 
 from lib.core.targets import Target
 from lib.core.validation import check_positive_int
-
-from .calls import at_least_single, explaining
+from lib.explanations.calls import at_least_single, explaining
 
 __all__ = ["smoothgrad"]
 

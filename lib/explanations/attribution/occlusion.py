@@ -9,9 +9,8 @@ from torch import Tensor
 
 from lib.core.targets import Target
 from lib.core.validation import check_positive_int
-
-from .baselines import baseline_like
-from .calls import at_least_single, check_inputs, explaining
+from lib.explanations.baselines import baseline_like
+from lib.explanations.calls import at_least_single, check_inputs, explaining
 
 __all__ = ["occlusion"]
 

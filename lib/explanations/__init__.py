@@ -2,7 +2,7 @@
 
 Four rooms: ``attribution`` (one input), ``effects`` (the whole model), ``mechanisms`` (inside the network) and ``judging``.
 An attribution is called as ``method(model, inputs, target, *, knobs)`` and returns a tensor shaped like ``inputs``. The model
-is a module or any callable that returns ``[batch, classes]``; ``arguments`` are passed on to it, one row an example (a
+is a module or any callable that returns ``[batch, classes]`` (`model_of` makes one of a scikit-learn estimator); ``arguments`` are passed on to it, one row an example (a
 padding mask). It is explained in evaluation mode, and so is every module that a callable runs; afterwards all is as it
 was: modes, gradients, hooks, buffers, the random numbers and the inputs.
 """
@@ -18,6 +18,7 @@ from .attribution import (
     saliency,
     smoothgrad,
 )
+from .estimators import model_of
 from .judging import (
     FaithfulnessCurve,
     cascading_randomization,
@@ -39,6 +40,7 @@ __all__ = [
     "input_x_gradient",
     "insertion_curve",
     "integrated_gradients",
+    "model_of",
     "occlusion",
     "rank_correlation",
     "saliency",

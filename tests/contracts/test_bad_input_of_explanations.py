@@ -6,6 +6,8 @@ from functools import partial
 import pytest
 import torch
 from explained_models import build, sample
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from lib.core import seeded
@@ -20,6 +22,7 @@ from lib.explanations import (
     input_x_gradient,
     insertion_curve,
     integrated_gradients,
+    model_of,
     occlusion,
     rank_correlation,
     saliency,
@@ -96,6 +99,9 @@ WITHOUT_GRADIENT = [
     (lambda f: f(with_end(lambda y: y.detach() * nn.Parameter(torch.ones(3))), X, 0), ValueError, NO_PATH),
 ]
 
+FITTED_ON_CLASSES = RidgeClassifier().fit(X, TARGET)
+TWO_OUTPUTS = DecisionTreeClassifier().fit(X, torch.stack([TARGET, TARGET], 1))
+
 KEEPS = nn.Sequential(nn.Linear(6, 3))
 KEEPS.last = [KEEPS(X)]  # in a list, where only copy.deepcopy finds it
 
@@ -159,6 +165,14 @@ KNOBS = {
         (lambda: rank_correlation(X.long(), X), TypeError, "first must be floating point, got torch.int64"),
         (lambda: rank_correlation(X, one(torch.nan)), ValueError, "second must be finite, got nan at (1, 3)"),
         (lambda: rank_correlation(X, X.tolist()), TypeError, "second must be a torch.Tensor, got list"),
+    ],
+    "model_of": [
+        (lambda: model_of(FITTED_ON_CLASSES), TypeError, "estimator must be a classifier with predict_proba or a regressor of scikit-learn's kind, got RidgeClassifier"),
+        (lambda: model_of(MODEL), TypeError, "estimator must be a classifier with predict_proba or a regressor of scikit-learn's kind, got Sequential"),
+        (lambda: model_of(None), TypeError, "estimator must be a classifier with predict_proba or a regressor of scikit-learn's kind, got NoneType"),
+        (lambda: model_of(LogisticRegression())(X), ValueError, "This LogisticRegression instance is not fitted yet"),
+        (lambda: model_of(LinearRegression().fit(X, TARGET))(X[0]), ValueError, "inputs must have 2 axes (batch, features), got 1 with shape (6,)"),
+        (lambda: model_of(TWO_OUTPUTS)(X), ValueError, "estimator must be one classifier with one row of probabilities an example, got 2 outputs"),
     ],
     "cascading_randomization": [
         (lambda: cascading_randomization(MODEL.forward, lambda m: X, generator=seeded(0)), TypeError, "model must be a torch.nn.Module to have layers, got method"),

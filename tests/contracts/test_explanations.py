@@ -621,7 +621,8 @@ def test_the_family_knows_every_method():
     judged = {"deletion_curve", "insertion_curve", "FaithfulnessCurve", "completeness_gap"}
     judged |= {"cascading_randomization", "rank_correlation"}
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
-    methods = set(lib.explanations.__all__) - judged - coarse
+    helpers = {"model_of"}
+    methods = set(lib.explanations.__all__) - judged - coarse - helpers
     assert {name.split(",")[0].split()[0] for name in FAMILY} == methods, "a method has one line or more in FAMILY"
     # What needs a layer with maps does not explain tokens.
     assert set(WITH_ARGUMENTS) - judged == methods - {"grad_cam"}, "a method of any input stands in WITH_ARGUMENTS"

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.core.validation import check_finite
+from lib.core.validation import check_finite, check_not_empty
 
-__all__ = ["baseline_like"]
+__all__ = ["baseline_like", "check_background"]
 
 
 def baseline_like(
@@ -31,3 +31,24 @@ def baseline_like(
         raise ValueError(
             f"baseline must broadcast to the inputs' shape {tuple(inputs.shape)}, got {tuple(baseline.shape)}"
         ) from None
+
+
+def check_background(
+    background: Float[Tensor, "background *features"], inputs: Float[Tensor, "batch *features"]
+) -> Float[Tensor, "background *features"]:
+    """The rows that stand for what the features could have been, on the inputs' device and outside of any graph.
+
+    Raises:
+        TypeError: no tensor, or another dtype than the inputs'.
+        ValueError: no rows, rows of another shape than the inputs', NaN or infinity.
+    """
+    if not isinstance(background, Tensor):
+        raise TypeError(f"background must be a torch.Tensor, got {type(background).__name__}")
+    if background.dtype != inputs.dtype:
+        raise TypeError(f"background must have the dtype of inputs, {inputs.dtype}, got {background.dtype}")
+    if background.shape[1:] != inputs.shape[1:] or background.ndim != inputs.ndim:
+        features = ", ".join(map(str, inputs.shape[1:]))
+        raise ValueError(f"background must have the shape [rows, {features}], got {tuple(background.shape)}")
+    check_not_empty("background", background)
+    check_finite("background", background)
+    return background.detach().to(inputs.device)

@@ -12,7 +12,7 @@ from lib.core.hooks import evaluation_mode, one_at_a_time
 from lib.core.targets import Target, check_outputs, target_classes
 from lib.core.validation import check_finite, check_floating, check_not_empty, check_positive_int
 
-__all__ = ["Score", "at_least_single", "check_inputs", "explaining"]
+__all__ = ["Score", "at_least_single", "check_generator", "check_inputs", "explaining"]
 
 # Model calls pay when a batch is large: on a CPU until its temporaries no longer fit the cache, at about this many
 # numbers of input in one call (167 digits of 28 × 28); elsewhere until the device is busy (55 photographs of 224²).
@@ -42,6 +42,16 @@ def check_inputs(inputs: Tensor, name: str = "inputs") -> None:
         raise ValueError(f"{name} must have a batch axis and at least one more, got shape {tuple(inputs.shape)}")
     check_not_empty(name, inputs)
     check_finite(name, inputs)
+
+
+def check_generator(generator: torch.Generator) -> None:
+    """Require a source of random numbers of the caller's own.
+
+    Raises:
+        TypeError: anything but a generator.
+    """
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
 
 
 def at_least_single(dtype: torch.dtype) -> torch.dtype:
@@ -142,12 +152,16 @@ class Score:
             return gradient_of(self.of(leaf, rows), leaf, "inputs")
 
     def weighted_gradient(
-        self, points: Callable[[Tensor, Tensor], Tensor], weights: Float[Tensor, " points"]
+        self,
+        points: Callable[[Tensor, Tensor], Tensor],
+        weights: Float[Tensor, " points"],
+        times: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Float[Tensor, "batch *features"]:
         """Sum, over the points of each example, of weight times gradient there: ``Σ_k w_k ∇f(point_k)``.
 
         ``points(which, rows)`` builds the points numbered ``which`` of the examples ``rows``, ``[points, rows,
         *features]``. All of them go through the model together; no more than a chunk of them exists at a time.
+        ``times`` builds a factor of the same shape for each gradient: ``Σ_k w_k t_k ⊙ ∇f(point_k)``.
         """
         precision = at_least_single(self.inputs.dtype)
         total, weights = torch.zeros_like(self.inputs, dtype=precision), weights.to(self.inputs.device, precision)
@@ -155,8 +169,9 @@ class Score:
         for rows in self.rows.split(self.chunk):
             for which in numbers.split(max(1, self.chunk // len(rows))):
                 here = points(which, rows)
-                gradient = self.gradient(here.flatten(0, 1), rows.repeat(len(which)))
-                total[rows] += torch.tensordot(weights[which], gradient.view_as(here).to(precision), dims=1)
+                gradient = self.gradient(here.flatten(0, 1), rows.repeat(len(which))).view_as(here)
+                gradient = gradient if times is None else times(which, rows) * gradient
+                total[rows] += torch.tensordot(weights[which], gradient.to(precision), dims=1)
         return total.to(self.inputs.dtype)
 
 

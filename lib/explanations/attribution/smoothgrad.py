@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.core.targets import Target
 from lib.core.validation import check_positive_int
-from lib.explanations.calls import at_least_single, explaining
+from lib.explanations.calls import at_least_single, check_generator, explaining
 
 __all__ = ["smoothgrad"]
 
@@ -45,8 +45,7 @@ def smoothgrad(
         raise TypeError(f"noise must be a number, got {type(noise).__name__} {noise!r}")
     if not (noise >= 0 and math.isfinite(noise)):
         raise ValueError(f"noise must be a finite standard deviation of at least 0, got {noise}")
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
+    check_generator(generator)
     with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
         # Drawn where the generator lives: a CPU generator then gives the same picture on every device.
         half = torch.randn(

@@ -10,11 +10,12 @@ from .pretrained import EfficientNetLite0, efficientnet_lite0, imagenet_labels, 
 from .pronunciation import Pronunciations, SpokenWords, load_pronunciations
 from .speech import JapaneseVowels, load_japanese_vowels
 from .sunspots import Sunspots, load_sunspots
-from .tabular import BreastCancer, load_breast_cancer
+from .tabular import BreastCancer, Diabetes, Titanic, load_breast_cancer, load_diabetes, load_titanic
 from .time_series import MaunaLoa, load_mauna_loa
 
 __all__ = [
     "BreastCancer",
+    "Diabetes",
     "DocumentationText",
     "EfficientNetLite0",
     "GgufFile",
@@ -28,9 +29,11 @@ __all__ = [
     "StoredTensor",
     "Sunspots",
     "Surnames",
+    "Titanic",
     "efficientnet_lite0",
     "imagenet_labels",
     "load_breast_cancer",
+    "load_diabetes",
     "load_documentation_text",
     "load_japanese_vowels",
     "load_mauna_loa",
@@ -38,6 +41,7 @@ __all__ = [
     "load_pronunciations",
     "load_sunspots",
     "load_surnames",
+    "load_titanic",
     "photograph",
     "photograph_names",
     "read_gguf_header",

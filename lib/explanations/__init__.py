@@ -18,6 +18,20 @@ from .attribution import (
     saliency,
     smoothgrad,
 )
+from .effects import (
+    AccumulatedEffects,
+    AccumulatedInteraction,
+    IndividualEffects,
+    InteractionStrength,
+    PartialDependence,
+    PermutationImportance,
+    accumulated_effects,
+    accumulated_interaction,
+    individual_effects,
+    interaction_strength,
+    partial_dependence,
+    permutation_importance,
+)
 from .estimators import model_of
 from .judging import (
     FaithfulnessCurve,
@@ -29,7 +43,15 @@ from .judging import (
 )
 
 __all__ = [
+    "AccumulatedEffects",
+    "AccumulatedInteraction",
     "FaithfulnessCurve",
+    "IndividualEffects",
+    "InteractionStrength",
+    "PartialDependence",
+    "PermutationImportance",
+    "accumulated_effects",
+    "accumulated_interaction",
     "cascading_randomization",
     "class_activation_map",
     "completeness_gap",
@@ -37,11 +59,15 @@ __all__ = [
     "grad_cam",
     "grad_cam_map",
     "guided_backprop",
+    "individual_effects",
     "input_x_gradient",
     "insertion_curve",
     "integrated_gradients",
+    "interaction_strength",
     "model_of",
     "occlusion",
+    "partial_dependence",
+    "permutation_importance",
     "rank_correlation",
     "saliency",
     "smoothgrad",

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 
 from .boundary import checked
 
-__all__ = ["capture", "evaluation_mode", "module_mode", "rewrite", "watched_inputs"]
+__all__ = ["capture", "evaluation_mode", "module_mode", "rewrite", "rewrite_inputs", "watched_inputs"]
 
 _LOCKS: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _ONE_AT_A_TIME = threading.Lock()
@@ -78,6 +78,39 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
         return hook
 
     with _hooked(model, list(changes), lambda name, module: module.register_forward_hook(hook_for(name))):
+        yield
+
+
+@contextmanager
+def rewrite_inputs(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]]) -> Iterator[None]:
+    """Replace the input of named layers, the first argument of a call, by a function of it, inside the block.
+
+    The hooks are removed at the end of the block, as those of :func:`rewrite`.
+
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    >>> with rewrite_inputs(model, {"1": torch.ones_like}):
+    ...     model(torch.ones(1, 2))
+    tensor([[1., 1., 1.]])
+
+    Raises:
+        TypeError: not a module, or a function that returns None.
+        ValueError: as :func:`rewrite`; a layer that is called without an argument.
+    """
+
+    def hook_for(name: str) -> Callable:
+        def hook(_module, inputs, named):
+            if not inputs and not named:
+                raise ValueError(f"layer {name!r} must be called with an input to rewrite, got none")
+            changed = changes[name](inputs[0] if inputs else next(iter(named.values())))
+            if changed is None:
+                raise TypeError(f"the function for {name!r} must return the layer's new input, got None")
+            return ((changed, *inputs[1:]), named) if inputs else ((), named | {next(iter(named)): changed})
+
+        return hook
+
+    with _hooked(
+        model, list(changes), lambda name, module: module.register_forward_pre_hook(hook_for(name), with_kwargs=True)
+    ):
         yield
 
 

@@ -391,5 +391,7 @@ def test_every_method_has_rows_in_the_table():
     import lib.explanations
 
     named = {row.id.partition(":")[0] for row in TABLE}
-    called = {name for name in lib.explanations.__all__ if not name[0].isupper()}  # a record is nobody's call
+    # A record is nobody's call; the mechanisms have a table of their own.
+    mechanisms = set(lib.explanations.mechanisms.__all__)
+    called = {name for name in lib.explanations.__all__ if not name[0].isupper()} - mechanisms
     assert called - named == set(), "a method of any input stands in ROWS, another in KNOBS or MAP_KNOBS"

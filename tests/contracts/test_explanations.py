@@ -618,11 +618,9 @@ def test_the_curves_leave_nothing_behind(curve, kind, in_call):
 def test_the_family_knows_every_method():
     import lib.explanations
 
-    judged = {"deletion_curve", "insertion_curve", "FaithfulnessCurve", "completeness_gap"}
-    judged |= {"cascading_randomization", "rank_correlation"}
+    judged = set(lib.explanations.judging.__all__)
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
-    helpers = {"model_of"}
-    methods = set(lib.explanations.__all__) - judged - coarse - helpers
+    methods = set(lib.explanations.attribution.__all__) - coarse
     assert {name.split(",")[0].split()[0] for name in FAMILY} == methods, "a method has one line or more in FAMILY"
     # What needs a layer with maps does not explain tokens.
     assert set(WITH_ARGUMENTS) - judged == methods - {"grad_cam"}, "a method of any input stands in WITH_ARGUMENTS"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lib.core import capture, evaluation_mode, rewrite
-from lib.core.hooks import module_mode
+from lib.core.hooks import module_mode, rewrite_inputs
 
 
 def model():
@@ -269,3 +269,23 @@ def test_a_second_thread_waits_until_the_first_has_put_the_model_back():
     assert order == ["first is done", "second is in"]
     assert network.training
     assert hooks_left(network) == 0
+
+
+def test_an_input_is_rewritten_given_by_place_or_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Scaled()
+
+        def forward(self, x):
+            return self.inner(x, 3) + self.inner(x=x, by=5)
+
+    class Scaled(nn.Module):
+        def forward(self, x, by):
+            return by * x
+
+    network, x = Named(), torch.randn(5, 3)
+    with rewrite_inputs(network, {"inner": lambda old: old + 1}):
+        assert torch.allclose(network(x), 8 * (x + 1))
+    assert torch.allclose(network(x), 8 * x)
+    assert not any(module._forward_pre_hooks for module in network.modules())

@@ -1,0 +1,77 @@
+"""One run of a model that is looked into: checked once, in evaluation mode, without a graph."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lib.core.hooks import capture, evaluation_mode, rewrite
+from lib.core.validation import check_divisible
+
+__all__ = ["check_positions", "head_width", "looking", "outputs_of_layers"]
+
+
+@contextmanager
+def looking(model: nn.Module, inputs: Tensor) -> Iterator[None]:
+    """Evaluation mode and no gradients inside the block, for a model with layers by name and a sequence that it reads.
+
+    Raises:
+        TypeError: not a module, inputs that are no tensor.
+        ValueError: inputs without a batch axis and a time axis, or without an element.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module to have layers by name, got {type(model).__name__}")
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"inputs must be a torch.Tensor, got {type(inputs).__name__}")
+    if inputs.ndim < 2 or not inputs.numel():
+        raise ValueError(f"inputs must be [batch, time] or [batch, time, features], got shape {tuple(inputs.shape)}")
+    with evaluation_mode(model), torch.no_grad():
+        yield
+
+
+def outputs_of_layers(model: nn.Module, inputs: Tensor, layers: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
+    """Run the model once; what each named layer gave, and what the model gave.
+
+    Raises:
+        ValueError: a layer that the run does not reach or reaches twice, whose output is no ``[batch, time, features]``.
+    """
+    calls = dict.fromkeys(layers, 0)
+
+    def counter(name: str):
+        def count(output):
+            calls[name] += 1
+            return output
+
+        return count
+
+    with rewrite(model, {name: counter(name) for name in layers}), capture(model, layers) as seen:
+        result = model(inputs)
+    for name, count in calls.items():
+        if count != 1:
+            raise ValueError(f"layer {name!r} must run once in a pass, it ran {count} times")
+        output = seen[name]
+        if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != inputs.shape[:2]:
+            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(
+                f"layer {name!r} must give [batch, time, features] with the inputs' {tuple(inputs.shape[:2])}, got {got}"
+            )
+    return dict(seen), result
+
+
+def check_positions(positions: Sequence[int], time: int) -> None:
+    """Require int positions of a sequence, counted from the end if negative."""
+    if not positions:
+        raise ValueError("positions must name at least one position, got none")
+    for position in positions:
+        if isinstance(position, bool) or not isinstance(position, int):
+            raise TypeError(f"positions must be ints, got {type(position).__name__} {position!r}")
+        if not -time <= position < time:
+            raise ValueError(f"positions must lie in {-time} … {time - 1}, got {position}")
+
+
+def head_width(model: nn.Module, output: str, heads: int) -> int:
+    """Features of one of ``heads``, whose results a named map takes beside each other."""
+    width = model.get_submodule(output).weight.shape[1]
+    check_divisible(f"the width of {output!r},", width, "heads", heads)
+    return width // heads

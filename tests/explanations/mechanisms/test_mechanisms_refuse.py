@@ -1,0 +1,153 @@
+"""What no mechanism can look into is refused with the value received and the rule, and nothing stays behind."""
+
+import re
+
+import pytest
+import torch
+from small_transformers import LAYERS, gpt, tokens
+from torch import nn
+
+from lib.core import seeded
+from lib.core.hooks import rewrite_inputs
+from lib.explanations import (
+    SparseAutoencoder,
+    activation_patching,
+    attention_patterns,
+    control_labels,
+    explained_variance,
+    induction_scores,
+    linear_probe,
+    logit_lens,
+    lookup_labels,
+    restored_share,
+    train_sparse_autoencoder,
+    without_heads,
+)
+
+MODEL, X = gpt().train(), tokens()
+ATTENTIONS = ["blocks.0.attention"]
+
+
+class Odd(nn.Module):
+    """Layers that are not reached, run twice, or give no sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.twice, self.never = nn.Embedding(11, 4), nn.Linear(4, 4), nn.Linear(4, 4)
+        self.pooled, self.pair = nn.Identity(), nn.LSTM(4, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.pooled(self.pair(self.twice(self.twice(self.table(x))))[0].mean(1))
+
+
+ODD = Odd()
+
+
+def patch(model=MODEL, x=X, source=X, layers=LAYERS, positions=(0,), score=lambda z: z[:, -1, 0]):
+    return activation_patching(model, x, source, layers, positions, score=score)
+
+
+def ablate(heads=2, **changes):
+    with without_heads(MODEL, changes.pop("ablated", {"blocks.0.attention": [0]}), heads=heads, **changes):
+        MODEL(X)
+
+
+STATES, LABELS = torch.randn(20, 3, generator=seeded(0)), torch.arange(20) % 2
+NAN = torch.full((20, 3), torch.nan)
+TABLE = [
+    (lambda: patch(model=lambda x: x), TypeError, "model must be a torch.nn.Module to have layers by name, got function"),
+    (lambda: patch(x=[1, 2]), TypeError, "inputs must be a torch.Tensor, got list"),
+    (lambda: patch(x=X[0], source=X[0]), ValueError, "inputs must be [batch, time] or [batch, time, features], got shape (7,)"),
+    (lambda: patch(source=X[:, :5]), ValueError, "source must have the shape of inputs, (3, 7), got (3, 5)"),
+    (lambda: patch(source=None), ValueError, "source must have the shape of inputs, (3, 7), got NoneType"),
+    (lambda: patch(layers=["blocks.7"]), ValueError, "layers must name modules of the model, got ['blocks.7']"),
+    (lambda: patch(layers=[]), ValueError, "layers must name modules of the model, got []"),
+    (lambda: patch(positions=()), ValueError, "positions must name at least one position, got none"),
+    (lambda: patch(positions=[7]), ValueError, "positions must lie in -7 … 6, got 7"),
+    (lambda: patch(positions=[-8]), ValueError, "positions must lie in -7 … 6, got -8"),
+    (lambda: patch(positions=[1.0]), TypeError, "positions must be ints, got float 1.0"),
+    (lambda: patch(positions=[True]), TypeError, "positions must be ints, got bool True"),
+    (lambda: patch(score=lambda z: z[:, -1]), ValueError, "score must return one number for each of the 3 examples, got (3, 11)"),
+    (lambda: patch(score=lambda z: 1.0), ValueError, "score must return one number for each of the 3 examples, got float"),
+    (lambda: patch(score=lambda z: z[:, -1, 0] * torch.nan), ValueError, "the score must be finite, got nan at (0,)"),
+    (lambda: patch(model=ODD, layers=["never"]), ValueError, "layer 'never' must run once in a pass, it ran 0 times"),
+    (lambda: patch(model=ODD, layers=["twice"]), ValueError, "layer 'twice' must run once in a pass, it ran 2 times"),
+    (lambda: patch(model=ODD, layers=["pooled"]), ValueError, "layer 'pooled' must give [batch, time, features] with the inputs' (3, 7), got (3, 4)"),
+    (lambda: patch(model=ODD, layers=["pair"]), ValueError, "layer 'pair' must give [batch, time, features] with the inputs' (3, 7), got tuple"),
+    (lambda: restored_share(torch.ones(1, 2), torch.ones(2), torch.tensor([2.0, 1.0])), ValueError, "source and untouched must have different scores, got 1 for both at 1"),
+    (lambda: restored_share(torch.ones(1, 3), torch.ones(2), torch.zeros(2)), ValueError, "patched and untouched must agree on batch, got 3 and 2"),
+    (lambda: restored_share(torch.ones(1, 2).long(), torch.ones(2), torch.zeros(2)), TypeError, "patched must be floating point, got torch.int64"),
+    (lambda: logit_lens(MODEL, X, ["positions"], norm="final"), ValueError, "norm and head must name modules of the model, got 'final'"),
+    (lambda: logit_lens(MODEL, X, ["positions"], head="unembed"), ValueError, "norm and head must name modules of the model, got 'unembed'"),
+    (lambda: logit_lens(MODEL, X, ["positions"], position=9), ValueError, "positions must lie in -7 … 6, got 9"),
+    (lambda: logit_lens(MODEL, X, []), ValueError, "layers must name modules of the model, got []"),
+    (lambda: logit_lens(None, X, LAYERS), TypeError, "model must be a torch.nn.Module"),
+    (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=3), ValueError, "the width of 'blocks.0.attention.output', 8 must be divisible by heads 3"),
+    (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=0), ValueError, "heads must be at least 1, got 0"),
+    (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=2.0), TypeError, "heads must be an int, got float 2.0"),
+    (lambda: attention_patterns(MODEL, X, ["blocks.0"], heads=2), ValueError, "layers must name modules of the model, got ['blocks.0.value', 'blocks.0.output']"),
+    (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=2, value="v_proj"), ValueError, "layers must name modules of the model, got ['blocks.0.attention.v_proj'"),
+    (lambda: induction_scores(torch.rand(1, 2, 3, 6, 6), 6), ValueError, "period must be below the time 6, or nothing repeats, got 6"),
+    (lambda: induction_scores(torch.rand(1, 2, 3, 6, 6), 0), ValueError, "period must be at least 1, got 0"),
+    (lambda: induction_scores(torch.rand(2, 3, 6, 6), 2), ValueError, "patterns must have 5 axes"),
+    (lambda: induction_scores(torch.rand(1, 2, 3, 6, 5), 2), ValueError, "patterns and patterns must agree on time, got 6 and 5"),
+    (lambda: ablate(ablated={"blocks.0.attention": [2]}), ValueError, "ablated heads of 'blocks.0.attention' must be ints in 0 … 1, got 2"),
+    (lambda: ablate(ablated={"blocks.0.attention": [-1]}), ValueError, "ablated heads of 'blocks.0.attention' must be ints in 0 … 1, got -1"),
+    (lambda: ablate(ablated={"blocks.0.attention": [True]}), ValueError, "must be ints in 0 … 1, got True"),
+    (lambda: ablate(ablated={"blocks.5.attention": [0]}), ValueError, "layers must name modules of the model, got ['blocks.5.attention.output']"),
+    (lambda: ablate(ablated={}), ValueError, "layers must name modules of the model, got []"),
+    (lambda: ablate(heads=3), ValueError, "the width of 'blocks.0.attention.output', 8 must be divisible by heads 3"),
+    (lambda: ablate(by="noise"), ValueError, "by must be 'zero' or 'mean', got 'noise'"),
+    (lambda: linear_probe(STATES, LABELS * 0, penalty=1.0), ValueError, "labels must be of at least two classes from 0, got [0]"),
+    (lambda: linear_probe(STATES, LABELS - 1, penalty=1.0), ValueError, "labels must be of at least two classes from 0, got [-1, 0]"),
+    (lambda: linear_probe(STATES, LABELS[:5], penalty=1.0), ValueError, "states and labels must agree on examples, got 20 and 5"),
+    (lambda: linear_probe(STATES, LABELS.float(), penalty=1.0), TypeError, "labels must have dtype torch.int64, got torch.float32"),
+    (lambda: linear_probe(STATES.long(), LABELS, penalty=1.0), TypeError, "states must be floating point, got torch.int64"),
+    (lambda: linear_probe(NAN, LABELS, penalty=1.0), ValueError, "states must be finite, got nan at (0, 0)"),
+    (lambda: linear_probe(STATES, LABELS, penalty=0.0), ValueError, "penalty must be positive and finite, got 0.0"),
+    (lambda: control_labels(LABELS, LABELS[:3], generator=seeded(0)), ValueError, "types and labels must agree on examples, got 20 and 3"),
+    (lambda: control_labels(LABELS, LABELS, generator=7), TypeError, "generator must be a Generator, got int 7"),
+    (lambda: lookup_labels(LABELS, LABELS[:3], LABELS), ValueError, "types and labels must agree on known, got 20 and 3"),
+    (lambda: lookup_labels(LABELS, LABELS, LABELS.float()), TypeError, "asked must have dtype torch.int64, got torch.float32"),
+    (lambda: SparseAutoencoder(0, 3), ValueError, "width must be at least 1, got 0"),
+    (lambda: SparseAutoencoder(3, 3.0), TypeError, "features must be an int, got float 3.0"),
+    (lambda: SparseAutoencoder(4, 8)(STATES), ValueError, "states must have 4 features, got shape (20, 3)"),
+    (lambda: train_sparse_autoencoder(STATES, 8, penalty=0.1, steps=5, seed=0), ValueError, "states must fill a batch of 256, got 20"),
+    (lambda: train_sparse_autoencoder(NAN, 8, penalty=0.1, steps=5, seed=0, batch_size=4), ValueError, "states must be finite, got nan at (0, 0)"),
+    (lambda: train_sparse_autoencoder(STATES, 8, penalty=-1.0, steps=5, seed=0, batch_size=4), ValueError, "penalty must be at least 0, got -1.0"),
+    (lambda: train_sparse_autoencoder(STATES, 8, penalty=0.1, steps=0, seed=0, batch_size=4), ValueError, "steps must be at least 1, got 0"),
+    (lambda: train_sparse_autoencoder(STATES, 8, penalty=0.1, steps=5, seed=-1, batch_size=4), ValueError, "seed must be at least 0, got -1"),
+    (lambda: explained_variance(torch.ones(4, 2), torch.ones(4, 2)), ValueError, "states must differ to have a variance, got 4 equal ones"),
+    (lambda: explained_variance(STATES, STATES[:3]), ValueError, "states and reconstructions must agree on examples, got 20 and 3"),
+]  # fmt: skip
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("call", "error", "words"), TABLE, ids=[row[2][:60] for row in TABLE])
+def test_refused_with_value_and_rule(call, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        call()
+    for model in (MODEL, ODD):
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+        assert model.training
+
+
+@pytest.mark.bad_input
+def test_a_change_of_an_input_must_give_one_and_needs_one():
+    class Deaf(nn.Module):
+        def forward(self):
+            return torch.zeros(1)
+
+    for model, change, error, words in (
+        (nn.Sequential(nn.ReLU()), lambda x: None, TypeError, "must return the layer's new input, got None"),
+        (nn.ModuleDict({"0": Deaf()}), lambda x: x, ValueError, "layer '0' must be called with an input to rewrite"),
+    ):
+        with pytest.raises(error, match=words), rewrite_inputs(model, {"0": change}):
+            model(X) if error is TypeError else model["0"]()
+
+
+def test_every_function_has_a_row():
+    import lib.explanations.mechanisms
+
+    called = {name for call, *_ in TABLE for name in call.__code__.co_names} | {"activation_patching", "without_heads"}
+    assert set(lib.explanations.mechanisms.__all__) - {"LinearProbe"} <= called  # a record, which nobody calls

@@ -16,8 +16,6 @@ __all__ = ["SparseAutoencoder", "explained_variance", "train_sparse_autoencoder"
 class SparseAutoencoder(nn.Module):
     """States in, features out and back: ``f = relu(D (x − centre) + bias)``, ``x̂ = centre + f D`` (Cunningham et al. 2023, eq. 1 to 3).
 
-    Equation: eq-sparse-autoencoder
-
     One matrix ``D`` encodes and decodes; its rows, the directions of the features, have length 1, so that a penalty on
     ``f`` cannot be dodged by small features with long directions. The paper has no centre.
 

@@ -20,7 +20,6 @@ def planted(states, directions=30, width=20, seed=7):
     return (on * (1 + torch.rand(states, directions, generator=generator))) @ D + 0.5, D
 
 
-@pytest.mark.equation("eq-sparse-autoencoder")
 def test_by_hand():
     model = SparseAutoencoder(3, 5)
     with torch.no_grad():

@@ -12,7 +12,7 @@ from lib.core.targets import Target
 from lib.core.validation import check_positive_int
 from lib.explanations.calls import Score, explaining
 
-from .columns import check_columns, check_table, quantile_edges
+from .columns import check_columns, check_table, quantile_edges, rows_at_once
 
 __all__ = ["AccumulatedEffects", "AccumulatedInteraction", "accumulated_effects", "accumulated_interaction"]
 
@@ -59,7 +59,8 @@ def accumulated_effects(
         ValueError: a column that is not there or is constant, fewer than 1 interval, inputs that are no table.
     """
     (edges,) = _edges(inputs, "feature", (feature,), intervals)
-    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+    rows = rows_at_once(model, inputs, chunk_size)
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=rows) as score:
         place = _Places(edges, score.inputs[:, feature])
         low, high = (_moved(score, {feature: edges[place.interval + side]}) for side in (0, 1))
         values = place.accumulated(high - low)
@@ -95,7 +96,8 @@ def accumulated_interaction(
     if not isinstance(features, tuple) or len(features) != 2:
         raise TypeError(f"features must be a pair of two columns, got {features!r}")
     edges = _edges(inputs, "features", features, intervals)
-    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+    rows = rows_at_once(model, inputs, chunk_size)
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=rows) as score:
         down, across = (_Places(e, score.inputs[:, f]) for e, f in zip(edges, features, strict=True))
         second = 0.0
         for i in (0, 1):
@@ -111,10 +113,10 @@ def accumulated_interaction(
     own_down = down.accumulated(across.between(surface.T.diff(dim=1), down.interval))
     own_across = across.accumulated(down.between(surface.diff(dim=1), across.interval))
     surface = surface - own_down[:, None] - own_across
-    rows = down.share * across.between(surface.T, down.interval + 1) + (1 - down.share) * across.between(
+    surface_at = down.share * across.between(surface.T, down.interval + 1) + (1 - down.share) * across.between(
         surface.T, down.interval
     )
-    return AccumulatedInteraction(edges, surface - rows.mean(), counts)
+    return AccumulatedInteraction(edges, surface - surface_at.mean(), counts)
 
 
 def _edges(inputs: Tensor, name: str, features: tuple[int, ...], intervals: int) -> tuple[Tensor, ...]:

@@ -1,15 +1,19 @@
 """What all effects do with a table: name its columns, cut one at its quantiles, score examples whose columns were set."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lib.core.validation import check_rank
 from lib.explanations.calls import Score, at_least_single, check_inputs
 
-__all__ = ["check_columns", "check_table", "quantile_edges", "scores_with"]
+__all__ = ["check_columns", "check_table", "quantile_edges", "rows_at_once", "scores_with"]
+
+# An estimator's call costs milliseconds whatever it holds, and no graph is kept: four times as many numbers as a module
+# gets at once, whose layers should fit the cache.
+_NUMBERS_OF_A_CALLABLE = 2**19
 
 
 def check_table(inputs: Tensor) -> None:
@@ -39,6 +43,13 @@ def check_columns(name: str, columns: Sequence[int], inputs: Tensor) -> None:
             raise ValueError(f"{name} must lie in 0 … {inputs.shape[1] - 1}, the columns of inputs, got {column}")
     if len(set(columns)) < len(columns):
         raise ValueError(f"{name} must name different columns, got {tuple(columns)}")
+
+
+def rows_at_once(model: Callable, inputs: Tensor, chunk_size: int | None) -> int | None:
+    """The chunk size that was asked for, or that suits a callable on the CPU; None leaves it to `explaining`."""
+    if chunk_size is not None or isinstance(model, nn.Module) or inputs.device.type != "cpu":
+        return chunk_size
+    return max(1, _NUMBERS_OF_A_CALLABLE // inputs.shape[1])
 
 
 def quantile_edges(values: Float[Tensor, " batch"], intervals: int) -> Float[Tensor, " edges"]:

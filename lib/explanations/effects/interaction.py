@@ -10,7 +10,7 @@ from torch import Tensor
 from lib.core.targets import Target
 from lib.explanations.calls import explaining
 
-from .columns import check_columns, check_table, scores_with
+from .columns import check_columns, check_table, rows_at_once, scores_with
 
 __all__ = ["InteractionStrength", "interaction_strength"]
 
@@ -52,7 +52,8 @@ def interaction_strength(
     check_columns("feature and other" if other is not None else "feature", pair, inputs)
     if inputs.shape[1] < 2:
         raise ValueError(f"inputs must have at least 2 columns to interact, got shape {tuple(inputs.shape)}")
-    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+    rows = rows_at_once(model, inputs, chunk_size)
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=rows) as score:
         alone = scores_with(score, [feature], score.inputs[:, [feature]])  # [value of the column, example]
         first = alone.mean(1)
         if other is None:

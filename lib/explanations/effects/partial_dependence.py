@@ -10,7 +10,7 @@ from lib.core.targets import Target
 from lib.core.validation import check_finite, check_floating, check_not_empty, check_positive_int, check_rank
 from lib.explanations.calls import explaining
 
-from .columns import check_columns, check_table, quantile_edges, scores_with
+from .columns import check_columns, check_table, quantile_edges, rows_at_once, scores_with
 
 __all__ = ["IndividualEffects", "PartialDependence", "individual_effects", "partial_dependence"]
 
@@ -75,7 +75,8 @@ def individual_effects(
     check_not_empty("grid", grid)
     check_finite("grid", grid)
     grid = grid.detach().to(inputs)
-    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+    rows = rows_at_once(model, inputs, chunk_size)
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=rows) as score:
         return IndividualEffects(grid, scores_with(score, [feature], grid[:, None]).T)
 
 

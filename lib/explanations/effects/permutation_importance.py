@@ -10,7 +10,7 @@ from torch import Tensor
 from lib.core.validation import check_finite, check_positive_int, check_same_length
 from lib.explanations.calls import Score, check_generator, explaining
 
-from .columns import check_columns, check_table
+from .columns import check_columns, check_table, rows_at_once
 
 __all__ = ["PermutationImportance", "permutation_importance"]
 
@@ -73,7 +73,8 @@ def permutation_importance(
     groups = [[column] for column in range(inputs.shape[1])] if groups is None else _checked(groups, inputs)
     expected = _expected(inputs, predicted)
     residuals = inputs.detach() - expected  # without predictions the inputs, to the bit
-    with explaining(model, inputs, 0, arguments=arguments, chunk_size=chunk_size) as call:
+    rows = rows_at_once(model, inputs, chunk_size)
+    with explaining(model, inputs, 0, arguments=arguments, chunk_size=rows) as call:
         whole = _value(score, _outputs(call, call.inputs[None])[0], labels)
         orders = _orders(len(inputs), repeats, generator).to(inputs.device)
         values = []

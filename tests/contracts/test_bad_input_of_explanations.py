@@ -14,28 +14,38 @@ from lib.core import seeded
 from lib.explanations import (
     accumulated_effects,
     accumulated_interaction,
+    agreement,
     cascading_randomization,
     class_activation_map,
     completeness_gap,
+    deep_lift,
     deletion_curve,
+    expected_gradients,
     grad_cam,
     grad_cam_map,
     guided_backprop,
     individual_effects,
+    infidelity,
     input_x_gradient,
     insertion_curve,
     integrated_gradients,
     interaction_strength,
+    localisation,
+    max_sensitivity,
     model_of,
     occlusion,
     partial_dependence,
     permutation_importance,
     rank_correlation,
+    rise,
     saliency,
     smoothgrad,
 )
 
 SMOOTH = partial(smoothgrad, generator=seeded(0))
+RISE = partial(rise, generator=seeded(0))
+INFIDELITY = partial(infidelity, generator=seeded(0))
+SENSITIVITY = partial(max_sensitivity, generator=seeded(0))
 ROWS = {
     "saliency": saliency,
     "input_x_gradient": input_x_gradient,
@@ -43,6 +53,12 @@ ROWS = {
     "integrated_gradients": integrated_gradients,
     "occlusion": partial(occlusion, window=(2,)),
     "guided_backprop": guided_backprop,
+    "expected_gradients": lambda m, x, t: expected_gradients(
+        m, x, t, background=BACKGROUND, generator=seeded(0), samples=4
+    ),
+    "deep_lift": deep_lift,
+    "rise": lambda m, x, t: rise(m, x, t, cells=(6,), generator=seeded(0), samples=4),
+    "infidelity": lambda m, x, t: infidelity(m, x, t, x, generator=seeded(0), samples=4),
     "completeness_gap": lambda m, x, t: completeness_gap(m, x, t, x),
     "deletion_curve": lambda m, x, t: deletion_curve(m, x, t, x, steps=2),
     "insertion_curve": lambda m, x, t: insertion_curve(m, x, t, x, steps=2),
@@ -50,7 +66,15 @@ ROWS = {
     "accumulated_interaction": partial(accumulated_interaction, features=(1, 0)),
     "interaction_strength": partial(interaction_strength, feature=1),
 }
-DIFFERENTIATING = ["saliency", "input_x_gradient", "smoothgrad", "integrated_gradients", "guided_backprop"]
+DIFFERENTIATING = [
+    "saliency",
+    "input_x_gradient",
+    "smoothgrad",
+    "integrated_gradients",
+    "guided_backprop",
+    "expected_gradients",
+    "deep_lift",
+]
 
 MODEL, X, TARGET = build("rows")
 CONSTANT = torch.cat([X[:, :1], torch.full((4, 1), 2.0), X[:, 2:]], 1)
@@ -58,6 +82,7 @@ PERMUTE = partial(  # knobs given later take the place of these
     permutation_importance, score=lambda outputs, labels: outputs.mean(), generator=seeded(0), repeats=2
 )
 PICTURES = sample("images")
+BACKGROUND = torch.zeros(2, 6)
 
 
 def with_end(function):
@@ -170,6 +195,71 @@ KNOBS = {
         (lambda: guided_backprop(nn.Hardtanh(), X, 0), ValueError, "the model must run at least one ReLU between inputs and score, got none"),
         (lambda: guided_backprop(MODEL, X, 0, activations=(nn.GELU,)), ValueError, "model must hold at least one GELU as a module, got Sequential without any"),
         (lambda: guided_backprop(MODEL.forward, X, 0, activations=(nn.GELU,)), TypeError, "model must be a torch.nn.Module to have activations by type, got method"),
+    ],
+    "expected_gradients": [
+        (lambda: expected_gradients(MODEL, X, 0, background=X[:0], generator=seeded(0)), ValueError, "background must hold at least one element, got shape (0, 6)"),
+        (lambda: expected_gradients(MODEL, X, 0, background=X[:, :5], generator=seeded(0)), ValueError, "background must have the shape [rows, 6], got (4, 5)"),
+        (lambda: expected_gradients(MODEL, X, 0, background=X[0], generator=seeded(0)), ValueError, "background must have the shape [rows, 6], got (6,)"),
+        (lambda: expected_gradients(MODEL, X, 0, background=one(torch.nan), generator=seeded(0)), ValueError, "background must be finite, got nan at (1, 3)"),
+        (lambda: expected_gradients(MODEL, X, 0, background=X.double(), generator=seeded(0)), TypeError, "background must have the dtype of inputs, torch.float32, got torch.float64"),
+        (lambda: expected_gradients(MODEL, X, 0, background=0.0, generator=seeded(0)), TypeError, "background must be a torch.Tensor, got float"),
+        (lambda: expected_gradients(MODEL, X, 0, background=X, generator=seeded(0), samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: expected_gradients(MODEL, X, 0, background=X, generator=0), TypeError, "generator must be a torch.Generator, got int"),
+    ],
+    "deep_lift": [
+        (lambda: deep_lift(nn.Sequential(nn.LayerNorm(6), nn.ReLU()), X, 0), ValueError, "the attributions must add up to f(x) − f(x′), but miss it by"),
+        (lambda: deep_lift(lambda x: x * x, X, 0), ValueError, "parts that are neither affine nor known activation functions"),
+        (lambda: deep_lift(MODEL, X, 0, baseline=torch.zeros(5)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (5,)"),
+        (lambda: deep_lift(MODEL, X, 0, chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
+    ],
+    "rise": [
+        (lambda: RISE(MODEL, X, 0, cells=6), TypeError, "cells must be a tuple of one number for each axis of (6,), got 6"),
+        (lambda: RISE(MODEL, X, 0, cells=(2, 3)), ValueError, "cells must give one number for each of the 1 axes (6,), got (2, 3)"),
+        (lambda: RISE(MODEL, X, 0, cells=(7,)), ValueError, "cells (7,) must not be more than the inputs' (6,)"),
+        (lambda: RISE(MODEL, X, 0, cells=(0,)), ValueError, "cells must be at least 1, got 0"),
+        (lambda: RISE(MODEL, X, 0, cells=(1,)), ValueError, "cells must be more than 1 on one to three axes, got (1,)"),
+        (lambda: RISE(MODEL, X, 0, cells=(6,), samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: RISE(MODEL, X, 0, cells=(6,), generator=None), TypeError, "generator must be a torch.Generator, got NoneType"),
+        (lambda: RISE(MODEL, X, 0, cells=(6,), baseline=torch.zeros(5)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (5,)"),
+    ],
+    "infidelity": [
+        (lambda: INFIDELITY(MODEL, X, 0, X[:, :5]), ValueError, "attributions must have the inputs' shape (4, 6), got (4, 5)"),
+        (lambda: INFIDELITY(MODEL, X, 0, one(torch.nan)), ValueError, "attributions must be finite, got nan at (1, 3)"),
+        (lambda: INFIDELITY(MODEL, X, 0, X.long()), TypeError, "attributions must be floating point, got torch.int64"),
+        (lambda: INFIDELITY(MODEL, X, 0, X.tolist()), TypeError, "attributions must be a torch.Tensor, got list"),
+        (lambda: INFIDELITY(MODEL, X, 0, X, noise=0.0), ValueError, "noise must be a finite standard deviation above 0, got 0.0"),
+        (lambda: INFIDELITY(MODEL, X, 0, X, noise=True), TypeError, "noise must be a number or None, got bool True"),
+        (lambda: INFIDELITY(MODEL, X, 0, X, samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: INFIDELITY(MODEL, X, 0, X, generator=1), TypeError, "generator must be a torch.Generator, got int"),
+        (lambda: INFIDELITY(MODEL, X, 0, X, baseline=torch.zeros(5)), ValueError, "baseline must broadcast to the inputs' shape (4, 6), got (5,)"),
+    ],
+    "max_sensitivity": [
+        (lambda: SENSITIVITY(MODEL, X[:, 0], 0, saliency), ValueError, "inputs must have a batch axis and at least one more, got shape (4,)"),
+        (lambda: SENSITIVITY(MODEL, one(torch.nan), 0, saliency), ValueError, "inputs must be finite, got nan at (1, 3)"),
+        (lambda: SENSITIVITY(MODEL, X, 0, lambda m, x, t: x[:, :5]), ValueError, "what the method returns must have the inputs' shape (4, 6), got (4, 5)"),
+        (lambda: SENSITIVITY(MODEL, X, 0, lambda m, x, t: x / 0), ValueError, "what the method returns must be finite, got"),
+        (lambda: SENSITIVITY(MODEL, X, 0, lambda m, x, t: x.tolist()), TypeError, "what the method returns must be a torch.Tensor, got list"),
+        (lambda: SENSITIVITY(MODEL, X, 0, saliency, radius=0), ValueError, "radius must be finite and above 0, got 0"),
+        (lambda: SENSITIVITY(MODEL, X, 0, saliency, radius="1"), TypeError, "radius must be a number, got str '1'"),
+        (lambda: SENSITIVITY(MODEL, X, 0, saliency, samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: SENSITIVITY(MODEL, X, 0, saliency, generator=None), TypeError, "generator must be a torch.Generator, got NoneType"),
+    ],
+    "localisation": [
+        (lambda: localisation(X, X > 9), ValueError, "inside must mark some entries of each example and not all, got 0 in row 0"),
+        (lambda: localisation(X, X < 9), ValueError, "inside must mark some entries of each example and not all, got 6 in row 0"),
+        (lambda: localisation(X, (X > 0)[:, :5]), ValueError, "inside must have the attributions' shape (4, 6), got (4, 5)"),
+        (lambda: localisation(X, X), TypeError, "inside must be a tensor of torch.bool, got torch.float32"),
+        (lambda: localisation(X, [True]), TypeError, "inside must be a tensor of torch.bool, got list"),
+        (lambda: localisation(one(torch.nan), X > 0), ValueError, "attributions must be finite, got nan at (1, 3)"),
+        (lambda: localisation(X.long(), X > 0), TypeError, "attributions must be floating point, got torch.int64"),
+    ],
+    "agreement": [
+        (lambda: agreement(X, X[:3], top=2), ValueError, "second must have the inputs' shape (4, 6), got (3, 6)"),
+        (lambda: agreement(X, X, top=7), ValueError, "top must be at most the 6 entries, got 7"),
+        (lambda: agreement(X, X, top=0), ValueError, "top must be at least 1, got 0"),
+        (lambda: agreement(X, X, top=1.5), TypeError, "top must be an int, got float 1.5"),
+        (lambda: agreement(one(torch.nan), X, top=2), ValueError, "first must be finite, got nan at (1, 3)"),
+        (lambda: agreement(X, X.long(), top=2), TypeError, "second must be floating point, got torch.int64"),
     ],
     "rank_correlation": [
         (lambda: rank_correlation(X, X[:3]), ValueError, "first and second must have the same shape, got (4, 6) and (3, 6)"),

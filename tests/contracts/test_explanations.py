@@ -18,13 +18,17 @@ from lib.core import capture, fixed_seed, seeded
 from lib.data import load_mnist
 from lib.explanations import (
     completeness_gap,
+    deep_lift,
     deletion_curve,
+    expected_gradients,
     grad_cam,
     guided_backprop,
+    infidelity,
     input_x_gradient,
     insertion_curve,
     integrated_gradients,
     occlusion,
+    rise,
     saliency,
     smoothgrad,
 )
@@ -38,9 +42,14 @@ class Method:
     on: tuple[str, ...] = tuple(SHAPES)
     linear: Callable[[Tensor, Tensor], Tensor] | None = None  # what it gives for weights w and inputs x
     complete: Callable[[Tensor], Tensor] | None = None  # the baseline x′: its attributions add up to f(x) − f(x′)
-    invariant: bool = True  # it sees what the network computes, not how
+    invariant: bool = True  # a ReLU that is written in another way changes nothing
     localises: bool = True  # its largest values lie where the class is decided
     differentiates: bool = True
+
+
+def several(x: Tensor) -> Tensor:
+    """A background of three references around the ramp."""
+    return ramp(x) + x.new_tensor([-1.0, 0.5, 0.8]).reshape(-1, *[1] * (x.ndim - 1)) * torch.ones_like(x[:1])
 
 
 def ramp(x: Tensor) -> Tensor:
@@ -64,6 +73,40 @@ FAMILY = {
         lambda m, x, t: integrated_gradients(m, x, t, steps=80, power=3, baseline=ramp(x), chunk_size=50),
         linear=lambda w, x: w * (x - ramp(x)),
         complete=lambda x: ramp(x).expand_as(x).clone(),
+    ),
+    "expected_gradients, one reference": Method(
+        lambda m, x, t: expected_gradients(
+            m, x, t, background=ramp(x).expand_as(x)[:1].clone(), generator=seeded(1, x.device), samples=400
+        ),
+        linear=lambda w, x: w * (x - ramp(x)),
+        complete=lambda x: ramp(x).expand_as(x).clone(),
+    ),
+    "expected_gradients, several references": Method(
+        lambda m, x, t: expected_gradients(
+            m, x, t, background=several(x), generator=seeded(2, x.device), samples=30, chunk_size=7
+        ),
+        linear=lambda w, x: w * (x - several(x).mean(0)),  # exact, since each reference is drawn ten times
+        localises=False,  # its references are far brighter and darker than the noise around a patch
+    ),
+    "deep_lift": Method(
+        lambda m, x, t: deep_lift(m, x, t, baseline=ramp(x), chunk_size=3),
+        on=("images", "rows"),
+        linear=lambda w, x: w * (x - ramp(x)),
+        complete=lambda x: ramp(x).expand_as(x).clone(),
+    ),
+    "rise": Method(
+        lambda m, x, t: rise(
+            m,
+            x,
+            t,
+            cells=(1, 4, 5)[1 - x.ndim :],
+            generator=seeded(4, x.device),
+            samples=60,
+            baseline=ramp(x),
+            chunk_size=50,
+        ),
+        localises=False,  # its masks are wider than a patch, and few
+        differentiates=False,
     ),
     "occlusion, one entry at a time": Method(
         lambda m, x, t: occlusion(m, x, t, window=(1,) * (x.ndim - 1), baseline=0.3),
@@ -492,6 +535,12 @@ WITH_ARGUMENTS = {
     "integrated_gradients": partial(integrated_gradients, steps=7, chunk_size=5),
     "occlusion": partial(occlusion, window=(1, 8), chunk_size=3),
     "guided_backprop": guided_backprop,
+    "expected_gradients": lambda *a, **k: expected_gradients(
+        *a, **k, background=torch.zeros(1, 5, 8), generator=seeded(0), samples=8, chunk_size=5
+    ),
+    "deep_lift": partial(deep_lift, chunk_size=3),
+    "rise": lambda *a, **k: rise(*a, **k, cells=(5, 1), generator=seeded(0), samples=9, chunk_size=5),
+    "infidelity": lambda m, x, t, **k: infidelity(m, x, t, x, **k, generator=seeded(0), samples=9, chunk_size=5),
     "completeness_gap": lambda m, x, t, **k: completeness_gap(m, x, t, x, **k, chunk_size=3),
     "deletion_curve": lambda m, x, t, **k: deletion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
     "insertion_curve": lambda m, x, t, **k: insertion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,

@@ -1,21 +1,27 @@
 """What in the input made the score what it is? One number for each entry of each example."""
 
+from .deep_lift import deep_lift
+from .expected_gradients import expected_gradients
 from .grad_cam import class_activation_map, grad_cam, grad_cam_map
 from .guided_backprop import guided_backprop
 from .input_x_gradient import input_x_gradient
 from .integrated_gradients import integrated_gradients
 from .occlusion import occlusion
+from .rise import rise
 from .saliency import saliency
 from .smoothgrad import smoothgrad
 
 __all__ = [
     "class_activation_map",
+    "deep_lift",
+    "expected_gradients",
     "grad_cam",
     "grad_cam_map",
     "guided_backprop",
     "input_x_gradient",
     "integrated_gradients",
     "occlusion",
+    "rise",
     "saliency",
     "smoothgrad",
 ]

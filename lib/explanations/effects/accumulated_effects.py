@@ -45,7 +45,7 @@ def accumulated_effects(
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> AccumulatedEffects:
-    """Accumulated local effects (ALE) of one column, Apley & Zhu 2020, equations 15 and 16.
+    """Accumulated local effects (ALE) of one column, Apley & Zhu 2020, main effects.
 
     The column is cut at its quantiles. In each interval the examples that lie in it are moved to its two
     ends, others unchanged; the mean differences are added up. Between edges the curve is taken as linear, and its mean
@@ -77,7 +77,7 @@ def accumulated_interaction(
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> AccumulatedInteraction:
-    """Second-order accumulated local effects of two columns, Apley & Zhu 2020, equations 17 to 20.
+    """Second-order accumulated local effects of two columns, Apley & Zhu 2020.
 
     In each cell of the two grids the examples in it are moved to its four corners; the mean
     second differences are added up, and the accumulated effects of the sum in either column are taken off, so that both are

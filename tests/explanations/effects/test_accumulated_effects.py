@@ -24,7 +24,7 @@ def curved(z):
 
 
 def by_the_paper(model, x, feature, intervals):
-    """Apley & Zhu 2020, equation 15, with the sample's own quantiles; not centred."""
+    """Apley & Zhu 2020, the estimate of main effects, with the sample's own quantiles; not centred."""
     ordered = sorted(x[:, feature].tolist())
     edges = [ordered[0]] + [ordered[-(-k * len(ordered) // intervals) - 1] for k in range(1, intervals + 1)]
     total, values = 0.0, [0.0]

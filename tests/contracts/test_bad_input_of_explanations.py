@@ -20,6 +20,7 @@ from lib.explanations import (
     completeness_gap,
     deep_lift,
     deletion_curve,
+    exact_shapley,
     expected_gradients,
     grad_cam,
     grad_cam_map,
@@ -30,15 +31,18 @@ from lib.explanations import (
     insertion_curve,
     integrated_gradients,
     interaction_strength,
+    kernel_shap,
     localisation,
     max_sensitivity,
     model_of,
     occlusion,
     partial_dependence,
     permutation_importance,
+    permutation_shapley,
     rank_correlation,
     rise,
     saliency,
+    shapley_value,
     smoothgrad,
 )
 
@@ -46,6 +50,9 @@ SMOOTH = partial(smoothgrad, generator=seeded(0))
 RISE = partial(rise, generator=seeded(0))
 INFIDELITY = partial(infidelity, generator=seeded(0))
 SENSITIVITY = partial(max_sensitivity, generator=seeded(0))
+EXACT = partial(exact_shapley, background=torch.zeros(3, 6))
+KERNEL = partial(kernel_shap, background=torch.zeros(3, 6), generator=seeded(0), samples=20)
+ORDERS = partial(permutation_shapley, background=torch.zeros(3, 6), generator=seeded(0), rounds=1)
 ROWS = {
     "saliency": saliency,
     "input_x_gradient": input_x_gradient,
@@ -59,6 +66,9 @@ ROWS = {
     "deep_lift": deep_lift,
     "rise": lambda m, x, t: rise(m, x, t, cells=(6,), generator=seeded(0), samples=4),
     "infidelity": lambda m, x, t: infidelity(m, x, t, x, generator=seeded(0), samples=4),
+    "exact_shapley": EXACT,
+    "kernel_shap": KERNEL,
+    "permutation_shapley": ORDERS,
     "completeness_gap": lambda m, x, t: completeness_gap(m, x, t, x),
     "deletion_curve": lambda m, x, t: deletion_curve(m, x, t, x, steps=2),
     "insertion_curve": lambda m, x, t: insertion_curve(m, x, t, x, steps=2),
@@ -352,6 +362,50 @@ for effect in (partial_dependence, individual_effects):
         (lambda f=effect: f(MODEL, X, 0, 1, grid=X[:2]), ValueError, "grid must have 1 axes (points), got 2 with shape (2, 6)"),
         (lambda f=effect: f(MODEL, X, 0, 1, grid=X[0] / 0), ValueError, "grid must be finite, got"),
     ]  # fmt: skip
+PARTS = "segments must use every number from 0 to 3, got none of"
+for game in (EXACT, KERNEL, ORDERS):
+    KNOBS[game.func.__name__] = [
+        (lambda f=game: f(MODEL, X, 0, background=X[:0]), ValueError, "background must hold at least one element, got shape (0, 6)"),
+        (lambda f=game: f(MODEL, X, 0, background=X[:, :5]), ValueError, "background must have the shape [rows, 6], got (4, 5)"),
+        (lambda f=game: f(MODEL, X, 0, background=X[0]), ValueError, "background must have the shape [rows, 6], got (6,)"),
+        (lambda f=game: f(MODEL, X, 0, background=X.double()), TypeError, "background must have the dtype of inputs, torch.float32, got torch.float64"),
+        (lambda f=game: f(MODEL, X, 0, background=one(torch.nan)), ValueError, "background must be finite, got nan at (1, 3)"),
+        (lambda f=game: f(MODEL, X, 0, background=0.0), TypeError, "background must be a torch.Tensor, got float"),
+        (lambda f=game: f(MODEL, X, 0, segments=torch.tensor([0, 1, 1, 3, 3, 3])), ValueError, f"{PARTS} 2"),
+        (lambda f=game: f(MODEL, X, 0, segments=torch.tensor([3, 1, 1, 2, 2, 2])), ValueError, f"{PARTS} 0"),
+        (lambda f=game: f(MODEL, X, 0, segments=torch.tensor([0, 1, 1, -1, 2, 2])), ValueError, "segments must lie in 0 … 5, at most one for each entry, got -1"),
+        (lambda f=game: f(MODEL, X, 0, segments=torch.tensor([0, 1, 1, 2, 2, 9])), ValueError, "segments must lie in 0 … 5, at most one for each entry, got 9"),
+        (lambda f=game: f(MODEL, X, 0, segments=torch.zeros(5).long()), ValueError, "segments must number each entry of an example of shape (6,), got (5,)"),
+        (lambda f=game: f(MODEL, X, 0, segments=torch.zeros(6)), TypeError, "segments must be a tensor of whole numbers of dtype torch.int64, got torch.float32"),
+        (lambda f=game: f(MODEL, X, 0, segments=[0, 0, 1, 1, 2, 2]), TypeError, "segments must be a tensor of whole numbers of dtype torch.int64, got list"),
+        (lambda f=game: f(MODEL, X, 0, chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
+    ]  # fmt: skip
+KNOBS["exact_shapley"] += [
+    (lambda: exact_shapley(nn.Flatten(), PICTURES, 0, background=PICTURES), ValueError, "an exact Shapley value must be of at most 16 players (2ⁿ coalitions), got 144; merge features by segments"),
+]  # fmt: skip
+KNOBS["kernel_shap"] += [
+    (lambda: KERNEL(MODEL, X, 0, samples=11), ValueError, "samples must be at least 2 for each of the 6 players, got 11"),
+    (lambda: KERNEL(MODEL, X, 0, samples=0), ValueError, "samples must be at least 1, got 0"),
+    (lambda: KERNEL(MODEL, X, 0, samples=64.0), TypeError, "samples must be an int, got float 64.0"),
+    (lambda: KERNEL(MODEL, X, 0, generator=0), TypeError, "generator must be a torch.Generator, got int"),
+]  # fmt: skip
+KNOBS["permutation_shapley"] += [
+    (lambda: ORDERS(MODEL, X, 0, rounds=0), ValueError, "rounds must be at least 1, got 0"),
+    (lambda: ORDERS(MODEL, X, 0, rounds=True), TypeError, "rounds must be an int, got bool True"),
+    (lambda: ORDERS(MODEL, X, 0, generator=None), TypeError, "generator must be a torch.Generator, got NoneType"),
+]  # fmt: skip
+KNOBS["shapley_value"] = [
+    (lambda: shapley_value(torch.zeros(3, 6)), ValueError, "worths must be of the 2ⁿ coalitions of n ≥ 1 players, got 6"),
+    (lambda: shapley_value(torch.zeros(1)), ValueError, "worths must be of the 2ⁿ coalitions of n ≥ 1 players, got 1"),
+    (lambda: shapley_value(torch.zeros(0)), ValueError, "worths must be of the 2ⁿ coalitions of n ≥ 1 players, got 0"),
+    (lambda: shapley_value(torch.tensor(1.0)), ValueError, "worths must be of the 2ⁿ coalitions of n ≥ 1 players, got 0"),
+    (lambda: shapley_value(torch.zeros(2**17)), ValueError, "an exact Shapley value must be of at most 16 players (2ⁿ coalitions), got 17"),
+    (lambda: shapley_value(torch.zeros(4).long()), TypeError, "worths must be floating point, got torch.int64"),
+    (lambda: shapley_value(torch.tensor([0.0, torch.nan])), ValueError, "worths must be finite, got nan at (1,)"),
+]  # fmt: skip
+KNOBS["completeness_gap"] = [
+    (lambda: completeness_gap(MODEL, X, 0, X, background=X[:, :5]), ValueError, "background must have the shape [rows, 6], got (4, 5)"),
+]  # fmt: skip
 for curve in (deletion_curve, insertion_curve):
     KNOBS[curve.__name__] = [
         (lambda f=curve: f(MODEL, X, 0, X[:, :5], steps=2), ValueError, "attributions must have the inputs' shape (4, 6), or 1 on axes treated as a whole, got (4, 5)"),

@@ -20,6 +20,7 @@ from lib.explanations import (
     completeness_gap,
     deep_lift,
     deletion_curve,
+    exact_shapley,
     expected_gradients,
     grad_cam,
     guided_backprop,
@@ -27,7 +28,9 @@ from lib.explanations import (
     input_x_gradient,
     insertion_curve,
     integrated_gradients,
+    kernel_shap,
     occlusion,
+    permutation_shapley,
     rise,
     saliency,
     smoothgrad,
@@ -55,6 +58,21 @@ def several(x: Tensor) -> Tensor:
 def ramp(x: Tensor) -> Tensor:
     """A baseline that differs from entry to entry and broadcasts over the batch."""
     return torch.linspace(-1, 1, x.shape[-1], dtype=x.dtype, device=x.device)
+
+
+def rest(x: Tensor) -> Tensor:
+    """A background of one row, `ramp`, and of three: that row and two about it."""
+    return ramp(x).expand(1, *x.shape[1:]).clone()
+
+
+def around(x: Tensor) -> Tensor:
+    return torch.cat([rest(x) + shift for shift in (-0.5, 0.0, 0.5)])
+
+
+def blocks(x: Tensor) -> Tensor:
+    """Neighbouring entries in six groups of about the same size."""
+    size = x[0].numel()
+    return (torch.arange(size, device=x.device) * 6 // size).reshape(x.shape[1:])
 
 
 FAMILY = {
@@ -130,6 +148,34 @@ FAMILY = {
         lambda m, x, t: grad_cam(m, x, t, layer=LAYER, relu=False), on=("images",), invariant=False
     ),
     "guided_backprop": Method(guided_backprop, invariant=False),
+    "exact_shapley": Method(
+        lambda m, x, t: exact_shapley(m, x, t, background=around(x), segments=blocks(x), chunk_size=50),
+        on=("rows",),  # where each group is one feature
+        linear=lambda w, x: w * (x - ramp(x)),
+        localises=False,  # 168 pixels are too many players
+        differentiates=False,
+    ),
+    "exact_shapley of groups": Method(
+        lambda m, x, t: exact_shapley(m, x, t, background=rest(x), segments=blocks(x)),
+        complete=lambda x: ramp(x).expand_as(x).clone(),
+        localises=False,  # a group is larger than what decides
+        differentiates=False,
+    ),
+    "kernel_shap": Method(
+        lambda m, x, t: kernel_shap(
+            m, x, t, background=rest(x), samples=6 * x[0].numel(), generator=seeded(3, x.device), chunk_size=100
+        ),
+        linear=lambda w, x: w * (x - ramp(x)),
+        complete=lambda x: ramp(x).expand_as(x).clone(),
+        localises=False,  # of 168 pixels, 1000 coalitions tell too little
+        differentiates=False,
+    ),
+    "permutation_shapley": Method(
+        lambda m, x, t: permutation_shapley(m, x, t, background=rest(x), rounds=3, generator=seeded(3, x.device)),
+        linear=lambda w, x: w * (x - ramp(x)),
+        complete=lambda x: ramp(x).expand_as(x).clone(),
+        differentiates=False,
+    ),
 }
 
 
@@ -541,6 +587,11 @@ WITH_ARGUMENTS = {
     "deep_lift": partial(deep_lift, chunk_size=3),
     "rise": lambda *a, **k: rise(*a, **k, cells=(5, 1), generator=seeded(0), samples=9, chunk_size=5),
     "infidelity": lambda m, x, t, **k: infidelity(m, x, t, x, **k, generator=seeded(0), samples=9, chunk_size=5),
+    "exact_shapley": lambda m, x, t, **k: exact_shapley(m, x, t, **k, background=around(x), segments=blocks(x)),
+    "kernel_shap": lambda *a, **k: kernel_shap(*a, **k, background=around(a[1]), samples=90, generator=seeded(0)),
+    "permutation_shapley": lambda m, x, t, **k: permutation_shapley(
+        m, x, t, **k, background=around(x), rounds=1, generator=seeded(0), chunk_size=90
+    ),
     "completeness_gap": lambda m, x, t, **k: completeness_gap(m, x, t, x, **k, chunk_size=3),
     "deletion_curve": lambda m, x, t, **k: deletion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
     "insertion_curve": lambda m, x, t, **k: insertion_curve(m, x, t, x, steps=4, **k, chunk_size=3).probability,
@@ -669,7 +720,7 @@ def test_the_family_knows_every_method():
 
     judged = set(lib.explanations.judging.__all__)
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
-    methods = set(lib.explanations.attribution.__all__) - coarse
+    methods = set(lib.explanations.attribution.__all__) - coarse - {"shapley_value"}  # of a game without a model
     assert {name.split(",")[0].split()[0] for name in FAMILY} == methods, "a method has one line or more in FAMILY"
     # What needs a layer with maps does not explain tokens.
     assert set(WITH_ARGUMENTS) - judged == methods - {"grad_cam"}, "a method of any input stands in WITH_ARGUMENTS"

@@ -9,19 +9,24 @@ from .integrated_gradients import integrated_gradients
 from .occlusion import occlusion
 from .rise import rise
 from .saliency import saliency
+from .shapley import exact_shapley, kernel_shap, permutation_shapley, shapley_value
 from .smoothgrad import smoothgrad
 
 __all__ = [
     "class_activation_map",
     "deep_lift",
+    "exact_shapley",
     "expected_gradients",
     "grad_cam",
     "grad_cam_map",
     "guided_backprop",
     "input_x_gradient",
     "integrated_gradients",
+    "kernel_shap",
     "occlusion",
+    "permutation_shapley",
     "rise",
     "saliency",
+    "shapley_value",
     "smoothgrad",
 ]

@@ -13,6 +13,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const right = [...firstTries.values()].filter(Boolean).length;
     score.textContent = `${right} of ${questions.length} right at first try`;
     if (firstTries.size < questions.length) score.textContent += ` so far (${firstTries.size} answered)`;
+    const detail = { right, answered: firstTries.size, questions: questions.length };
+    document.dispatchEvent(new CustomEvent("book:quiz", { detail })); // progress.js remembers it
   };
 
   for (const question of questions) {

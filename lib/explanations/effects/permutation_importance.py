@@ -24,12 +24,12 @@ class PermutationImportance:
 
     @property
     def mean(self) -> Float[Tensor, " groups"]:
-        """The importance: the mean drop over the repetitions."""
+        """The importance, which is the mean drop over the repetitions."""
         return self.drops.mean(1)
 
     @property
     def spread(self) -> Float[Tensor, " groups"]:
-        """Standard deviation over the repetitions (dividing by their number): that of the shuffles alone, not of data or training."""
+        """Standard deviation of the drop over the repetitions, divided by their number; of the shuffles alone, not of data or training."""
         return self.drops.std(1, correction=0)
 
 

@@ -6,6 +6,7 @@ from .descriptions import describe_attributions
 from .images import show_images
 from .schedules import show_placement, show_schedule
 from .style import PALETTE, SIGNS, WIDTH, columns_that_fit, letters_on_a_phone, use_book_style
+from .trees import show_tree
 
 __all__ = [
     "PALETTE",
@@ -20,5 +21,6 @@ __all__ = [
     "show_images",
     "show_placement",
     "show_schedule",
+    "show_tree",
     "use_book_style",
 ]

@@ -15,13 +15,16 @@ from lib.explanations import (
     accumulated_effects,
     accumulated_interaction,
     agreement,
+    anchor,
     cascading_randomization,
     class_activation_map,
     completeness_gap,
+    counterfactuals,
     deep_lift,
     deletion_curve,
     exact_shapley,
     expected_gradients,
+    fidelity,
     grad_cam,
     grad_cam_map,
     guided_backprop,
@@ -44,6 +47,7 @@ from lib.explanations import (
     saliency,
     shapley_value,
     smoothgrad,
+    surrogate_tree,
 )
 
 SMOOTH = partial(smoothgrad, generator=seeded(0))
@@ -75,6 +79,9 @@ ROWS = {
     **{f.__name__: partial(f, feature=1) for f in (partial_dependence, individual_effects, accumulated_effects)},
     "accumulated_interaction": partial(accumulated_interaction, features=(1, 0)),
     "interaction_strength": partial(interaction_strength, feature=1),
+    "surrogate_tree": partial(surrogate_tree, leaves=2),
+    "fidelity": lambda m, x, t: fidelity(m, lambda x: x[:, :1], x, t),
+    "counterfactuals": lambda m, x, t: counterfactuals(m, x, t, level=0.0, background=X, changeable=[0]),
 }
 DIFFERENTIATING = [
     "saliency",
@@ -91,6 +98,10 @@ CONSTANT = torch.cat([X[:, :1], torch.full((4, 1), 2.0), X[:, 2:]], 1)
 PERMUTE = partial(  # knobs given later take the place of these
     permutation_importance, score=lambda outputs, labels: outputs.mean(), generator=seeded(0), repeats=2
 )
+EDGES = [torch.zeros(1)] * 6
+ANCHOR = partial(anchor, background=X, edges=EDGES, generator=seeded(0), samples=10)
+GIVEN = MODEL(X[:1]).argmax().item()
+NEAREST = partial(counterfactuals, level=0.0, background=X, changeable=[0, 2])
 PICTURES = sample("images")
 BACKGROUND = torch.zeros(2, 6)
 
@@ -312,6 +323,58 @@ KNOBS = {
         (lambda: accumulated_effects(MODEL, CONSTANT, 0, 1), ValueError, "feature must vary, got column 1, which is 2.0 for all examples"),
         (lambda: accumulated_effects(MODEL, X, 0, 1, intervals=0), ValueError, "intervals must be at least 1, got 0"),
         (lambda: accumulated_effects(MODEL, X, 0, 1, intervals=2.0), TypeError, "intervals must be an int, got float 2.0"),
+    ],
+    "surrogate_tree": [
+        (lambda: surrogate_tree(MODEL, X[:, :, None], 0), ValueError, "inputs must have 2 axes (batch, features), got 3 with shape (4, 6, 1)"),
+        (lambda: surrogate_tree(MODEL, X, 0, leaves=5), ValueError, "leaves must be at most the 4 examples, got 5"),
+        (lambda: surrogate_tree(MODEL, X, 0, leaves=0), ValueError, "leaves must be at least 1, got 0"),
+        (lambda: surrogate_tree(MODEL, X, 0, leaves=2.0), TypeError, "leaves must be an int, got float 2.0"),
+        (lambda: surrogate_tree(MODEL, X, 0, leaves=2, smallest=0), ValueError, "smallest must be at least 1, got 0"),
+        (lambda: surrogate_tree(lambda x: x[:, 5:], X, 0, leaves=2).rules([]), ValueError, "names must name every column of the inputs, got 0 of them: []"),
+    ],
+    "fidelity": [
+        (lambda: fidelity(MODEL, "tree", X, 0), TypeError, "surrogate must be a callable, got str"),
+        (lambda: fidelity(MODEL, lambda x: x[:, 0], X, 0), ValueError, "surrogate must return one column of 4 rows, got (4,)"),
+        (lambda: fidelity(MODEL, lambda x: 0.0, X, 0), ValueError, "surrogate must return one column of 4 rows, got float"),
+        (lambda: fidelity(MODEL, lambda x: x[:, :1] * torch.nan, X, 0), ValueError, "the surrogate's answers must be finite, got nan at (0, 0)"),
+        (lambda: fidelity(lambda x: 0 * x + 2, lambda x: x[:, :1], X, 0), ValueError, "the model's scores must differ to be imitated, got 2.0 for all"),
+    ],
+    "anchor": [
+        (lambda: ANCHOR(MODEL, X, GIVEN), ValueError, "inputs must hold one example, got 4"),
+        (lambda: ANCHOR(MODEL, X[0], GIVEN), ValueError, "inputs must have a batch axis and at least one more, got shape (6,)"),
+        (lambda: ANCHOR(MODEL, one(torch.nan)[1:2], GIVEN), ValueError, "inputs must be finite, got nan at (0, 3)"),
+        (lambda: ANCHOR(MODEL, X[:1], 3), ValueError, "target must lie in 0 … 2, the 3 classes, got 3"),
+        (lambda: ANCHOR(MODEL, X[:1], (GIVEN + 1) % 3), ValueError, f"target must be the class {GIVEN} that the model gives, got {(GIVEN + 1) % 3}"),
+        (lambda: ANCHOR(with_end(lambda y: y[:, :1]), X[:1], 0), ValueError, "the model must tell at least 2 classes apart, got 1"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, background=X[:0]), ValueError, "background must hold at least one element, got shape (0, 6)"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, background=X[:, :5]), ValueError, "background must have the shape [rows, 6], got (4, 5)"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, background=one(torch.inf)), ValueError, "background must be finite, got inf at (1, 3)"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, edges=EDGES[:5]), ValueError, "edges must hold one tensor for each of the 6 features, got 5"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, edges=torch.zeros(6, 1)), ValueError, "edges must hold one tensor for each of the 6 features, got Tensor"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, edges=[*EDGES[:5], torch.tensor([1.0, 1.0])]), ValueError, "edges[5] must increase, got [1.0, 1.0]"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, edges=[*EDGES[:5], [1.0]]), TypeError, "edges[5] must be a torch.Tensor, got list"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, edges=[*EDGES[:5], torch.ones(1) / 0]), ValueError, "edges[5] must be finite, got inf at (0,)"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, generator=0), TypeError, "generator must be a torch.Generator, got int"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, precision=1), ValueError, "precision must lie between 0 and 1, got 1"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, precision="0.9"), ValueError, "precision must lie between 0 and 1, got '0.9'"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, precision=float("nan")), ValueError, "precision must lie between 0 and 1, got nan"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, longest=0), ValueError, "longest must be at least 1, got 0"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN, samples=0), ValueError, "samples must be at least 1, got 0"),
+        (lambda: ANCHOR(MODEL, X[:1], GIVEN).rule(["a"]), ValueError, "names must name every column of the inputs, got 1 of them: ['a']"),
+    ],
+    "counterfactuals": [
+        (lambda: NEAREST(MODEL, X, 0, changeable=[6]), ValueError, "changeable must lie in 0 … 5, the columns of inputs, got 6"),
+        (lambda: NEAREST(MODEL, X, 0, changeable=[]), ValueError, "changeable must name at least one column, got ()"),
+        (lambda: NEAREST(MODEL, X, 0, changeable=[1, 1]), ValueError, "changeable must name different columns, got (1, 1)"),
+        (lambda: NEAREST(MODEL, X, 0, changeable=[1], background=CONSTANT), ValueError, "changeable must name columns that vary over the background, got 1, which is constant"),
+        (lambda: NEAREST(MODEL, X, 0, background=X.double()), TypeError, "background must have the dtype of inputs, torch.float32, got torch.float64"),
+        (lambda: NEAREST(MODEL, X, 0, background=X[:0]), ValueError, "background must hold at least one element, got shape (0, 6)"),
+        (lambda: NEAREST(MODEL, X, 0, level=float("nan")), ValueError, "level must be finite, got nan"),
+        (lambda: NEAREST(MODEL, X, 0, level=True), TypeError, "level must be a number, got bool True"),
+        (lambda: NEAREST(MODEL, X, 0, changes=0), ValueError, "changes must be at least 1, got 0"),
+        (lambda: NEAREST(MODEL, X, 0, values=1), ValueError, "values must be at least 2, got 1"),
+        (lambda: NEAREST(MODEL, X, 0, values=2.5), TypeError, "values must be an int, got float 2.5"),
+        (lambda: NEAREST(MODEL, X[:, :, None], 0), ValueError, "inputs must have 2 axes (batch, features), got 3 with shape (4, 6, 1)"),
     ],
     "permutation_importance": [
         (lambda: PERMUTE("model", X, TARGET), TypeError, "model must be a module or another callable, got str"),

@@ -1,0 +1,26 @@
+"""A box in the space of features, in words."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+__all__ = ["in_words"]
+
+
+def in_words(limits: Mapping[int, tuple[float, float]], names: Sequence[str]) -> str:
+    """``"2 < age ≤ 30 and class > 1"`` for limits (low, high] by feature; an infinite one is left out, no limits are ``"all"``.
+
+    Raises:
+        ValueError: fewer names than features.
+    """
+    if limits and len(names) <= max(limits):
+        raise ValueError(f"names must name every column of the inputs, got {len(names)} of them: {list(names)}")
+    words = []
+    for feature, (low, high) in limits.items():
+        name = names[feature]
+        if low == -math.inf:
+            words.append(f"{name} ≤ {high:g}")
+        elif high == math.inf:
+            words.append(f"{name} > {low:g}")
+        else:
+            words.append(f"{low:g} < {name} ≤ {high:g}")
+    return " and ".join(words) or "all"

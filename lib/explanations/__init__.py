@@ -24,6 +24,7 @@ from .attribution import (
     saliency,
     shapley_value,
     smoothgrad,
+    tree_shap,
 )
 from .effects import (
     AccumulatedEffects,
@@ -138,5 +139,6 @@ __all__ = [
     "smoothgrad",
     "surrogate_tree",
     "train_sparse_autoencoder",
+    "tree_shap",
     "without_heads",
 ]

@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from explained_models import build, sample
+from sklearn.ensemble import AdaBoostClassifier, GradientBoostingRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn
@@ -48,6 +49,7 @@ from lib.explanations import (
     shapley_value,
     smoothgrad,
     surrogate_tree,
+    tree_shap,
 )
 
 SMOOTH = partial(smoothgrad, generator=seeded(0))
@@ -465,6 +467,34 @@ KNOBS["shapley_value"] = [
     (lambda: shapley_value(torch.zeros(2**17)), ValueError, "an exact Shapley value must be of at most 16 players (2ⁿ coalitions), got 17"),
     (lambda: shapley_value(torch.zeros(4).long()), TypeError, "worths must be floating point, got torch.int64"),
     (lambda: shapley_value(torch.tensor([0.0, torch.nan])), ValueError, "worths must be finite, got nan at (1,)"),
+]  # fmt: skip
+TREE = DecisionTreeClassifier().fit(X, TARGET)
+STARTED = GradientBoostingRegressor(n_estimators=1, init=LinearRegression()).fit(X, TARGET)
+SORTED = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1, categorical_features=[0])
+SORTED.fit(torch.arange(90.0)[:, None] % 3, [0.0, 5, 1] * 30)
+KNOWN_TREES = "estimator must be a decision tree, random forest, extra trees or (histogram) gradient boosting of scikit-learn, got"
+KNOBS["tree_shap"] = [
+    (lambda: tree_shap(AdaBoostClassifier(n_estimators=1).fit(X, TARGET), X, 0), TypeError, f"{KNOWN_TREES} AdaBoostClassifier"),
+    (lambda: tree_shap(LinearRegression().fit(X, TARGET), X, 0), TypeError, f"{KNOWN_TREES} LinearRegression"),
+    (lambda: tree_shap(model_of(TREE), X, 0), TypeError, f"{KNOWN_TREES} function"),
+    (lambda: tree_shap(MODEL, X, 0), TypeError, f"{KNOWN_TREES} Sequential"),
+    (lambda: tree_shap(DecisionTreeClassifier(), X, 0), ValueError, "This DecisionTreeClassifier instance is not fitted yet"),
+    (lambda: tree_shap(TWO_OUTPUTS, X, 0), ValueError, "estimator must have one output, got 2; fit one for each"),
+    (lambda: tree_shap(STARTED, X, 0), ValueError, "estimator must start from a constant, got init LinearRegression(), which its trees do not hold"),
+    (lambda: tree_shap(SORTED, X[:, :1], 0), ValueError, "estimator must split on numbers only, got splits on categories"),
+    (lambda: tree_shap(TREE, X[:, :5], 0), ValueError, "inputs must have the 6 features that estimator was fitted on, got 5"),
+    (lambda: tree_shap(TREE, X[0], 0), ValueError, "inputs must have 2 axes (batch, features), got 1 with shape (6,)"),
+    (lambda: tree_shap(TREE, X.tolist(), 0), TypeError, "inputs must be a torch.Tensor, got list"),
+    (lambda: tree_shap(TREE, X.long(), 0), TypeError, "inputs must be floating point, got torch.int64"),
+    (lambda: tree_shap(TREE, X[:0], 0), ValueError, "inputs must hold at least one element, got shape (0, 6)"),
+    (lambda: tree_shap(TREE, one(torch.nan), 0), ValueError, "inputs must be finite, got nan at (1, 3)"),
+    (lambda: tree_shap(TREE, X, 3), ValueError, "target must lie in 0 … 2, the 3 classes, got 3"),
+    (lambda: tree_shap(TREE, X, TARGET[:2]), ValueError, "target must give one class for each of the 4 examples, got shape (2,)"),
+    (lambda: tree_shap(TREE, X, 0.5), TypeError, "target must be a class index, or integers that give one for each example, got float 0.5"),
+    (lambda: tree_shap(TREE, X, 0, background=X[:0]), ValueError, "background must hold at least one element, got shape (0, 6)"),
+    (lambda: tree_shap(TREE, X, 0, background=X[:, :5]), ValueError, "background must have the shape [rows, 6], got (4, 5)"),
+    (lambda: tree_shap(TREE, X, 0, background=X.double()), TypeError, "background must have the dtype of inputs, torch.float32, got torch.float64"),
+    (lambda: tree_shap(TREE, X, 0, background=one(torch.nan)), ValueError, "background must be finite, got nan at (1, 3)"),
 ]  # fmt: skip
 KNOBS["completeness_gap"] = [
     (lambda: completeness_gap(MODEL, X, 0, X, background=X[:, :5]), ValueError, "background must have the shape [rows, 6], got (4, 5)"),

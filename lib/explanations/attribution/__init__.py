@@ -11,6 +11,7 @@ from .rise import rise
 from .saliency import saliency
 from .shapley import exact_shapley, kernel_shap, permutation_shapley, shapley_value
 from .smoothgrad import smoothgrad
+from .tree_shap import tree_shap
 
 __all__ = [
     "class_activation_map",
@@ -29,4 +30,5 @@ __all__ = [
     "saliency",
     "shapley_value",
     "smoothgrad",
+    "tree_shap",
 ]

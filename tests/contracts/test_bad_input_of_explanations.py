@@ -36,6 +36,7 @@ from lib.explanations import (
     integrated_gradients,
     interaction_strength,
     kernel_shap,
+    lime,
     localisation,
     max_sensitivity,
     model_of,
@@ -58,6 +59,7 @@ INFIDELITY = partial(infidelity, generator=seeded(0))
 SENSITIVITY = partial(max_sensitivity, generator=seeded(0))
 EXACT = partial(exact_shapley, background=torch.zeros(3, 6))
 KERNEL = partial(kernel_shap, background=torch.zeros(3, 6), generator=seeded(0), samples=20)
+LIME = partial(lime, background=torch.arange(12.0).reshape(2, 6), generator=seeded(0), samples=20)
 ORDERS = partial(permutation_shapley, background=torch.zeros(3, 6), generator=seeded(0), rounds=1)
 ROWS = {
     "saliency": saliency,
@@ -74,6 +76,7 @@ ROWS = {
     "infidelity": lambda m, x, t: infidelity(m, x, t, x, generator=seeded(0), samples=4),
     "exact_shapley": EXACT,
     "kernel_shap": KERNEL,
+    "lime": LIME,
     "permutation_shapley": ORDERS,
     "completeness_gap": lambda m, x, t: completeness_gap(m, x, t, x),
     "deletion_curve": lambda m, x, t: deletion_curve(m, x, t, x, steps=2),
@@ -428,7 +431,7 @@ for effect in (partial_dependence, individual_effects):
         (lambda f=effect: f(MODEL, X, 0, 1, grid=X[0] / 0), ValueError, "grid must be finite, got"),
     ]  # fmt: skip
 PARTS = "segments must use every number from 0 to 3, got none of"
-for game in (EXACT, KERNEL, ORDERS):
+for game in (EXACT, KERNEL, ORDERS, LIME):
     KNOBS[game.func.__name__] = [
         (lambda f=game: f(MODEL, X, 0, background=X[:0]), ValueError, "background must hold at least one element, got shape (0, 6)"),
         (lambda f=game: f(MODEL, X, 0, background=X[:, :5]), ValueError, "background must have the shape [rows, 6], got (4, 5)"),
@@ -453,6 +456,17 @@ KNOBS["kernel_shap"] += [
     (lambda: KERNEL(MODEL, X, 0, samples=0), ValueError, "samples must be at least 1, got 0"),
     (lambda: KERNEL(MODEL, X, 0, samples=64.0), TypeError, "samples must be an int, got float 64.0"),
     (lambda: KERNEL(MODEL, X, 0, generator=0), TypeError, "generator must be a torch.Generator, got int"),
+]  # fmt: skip
+KNOBS["lime"] += [
+    (lambda: LIME(MODEL, X, 0, samples=6), ValueError, "samples must be more than the 6 weights that are fitted, got 6"),
+    (lambda: LIME(MODEL, X, 0, samples=1e3), TypeError, "samples must be an int, got float 1000.0"),
+    (lambda: LIME(MODEL, X, 0, background=X[:1]), ValueError, "background must have at least 2 rows, which give features a spread, got 1"),
+    (lambda: LIME(MODEL, X, 0, width=0), ValueError, "width must be positive, got 0"),
+    (lambda: LIME(MODEL, X, 0, width=float("inf")), ValueError, "width must be finite, got inf"),
+    (lambda: LIME(MODEL, X, 0, width="wide"), TypeError, "width must be a number, got str 'wide'"),
+    (lambda: LIME(MODEL, X, 0, ridge=-1.0), ValueError, "ridge must be at least 0, got -1.0"),
+    (lambda: LIME(MODEL, X, 0, ridge=True), TypeError, "ridge must be a number, got bool True"),
+    (lambda: LIME(MODEL, X, 0, generator=0), TypeError, "generator must be a torch.Generator, got int"),
 ]  # fmt: skip
 KNOBS["permutation_shapley"] += [
     (lambda: ORDERS(MODEL, X, 0, rounds=0), ValueError, "rounds must be at least 1, got 0"),

@@ -29,6 +29,7 @@ from lib.explanations import (
     insertion_curve,
     integrated_gradients,
     kernel_shap,
+    lime,
     occlusion,
     permutation_shapley,
     rise,
@@ -168,6 +169,28 @@ FAMILY = {
         linear=lambda w, x: w * (x - ramp(x)),
         complete=lambda x: ramp(x).expand_as(x).clone(),
         localises=False,  # of 168 pixels, 1000 coalitions tell too little
+        differentiates=False,
+    ),
+    "lime": Method(
+        lambda m, x, t: lime(
+            m, x, t, background=around(x), samples=4 * x[0].numel(), generator=seeded(3, x.device), chunk_size=100
+        ),
+        localises=False,  # of 168 pixels, 700 samples tell too little
+        differentiates=False,
+    ),
+    "lime of groups": Method(
+        lambda m, x, t: lime(
+            m,
+            x,
+            t,
+            background=rest(x),
+            segments=blocks(x),
+            samples=60,
+            width=1,
+            ridge=0.0,
+            generator=seeded(3, x.device),
+        ),
+        localises=False,  # a group is larger than what decides
         differentiates=False,
     ),
     "permutation_shapley": Method(
@@ -589,6 +612,7 @@ WITH_ARGUMENTS = {
     "infidelity": lambda m, x, t, **k: infidelity(m, x, t, x, **k, generator=seeded(0), samples=9, chunk_size=5),
     "exact_shapley": lambda m, x, t, **k: exact_shapley(m, x, t, **k, background=around(x), segments=blocks(x)),
     "kernel_shap": lambda *a, **k: kernel_shap(*a, **k, background=around(a[1]), samples=90, generator=seeded(0)),
+    "lime": lambda *a, **k: lime(*a, **k, background=around(a[1]), samples=90, generator=seeded(0), chunk_size=50),
     "permutation_shapley": lambda m, x, t, **k: permutation_shapley(
         m, x, t, **k, background=around(x), rounds=1, generator=seeded(0), chunk_size=90
     ),

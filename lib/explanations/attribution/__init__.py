@@ -6,6 +6,7 @@ from .grad_cam import class_activation_map, grad_cam, grad_cam_map
 from .guided_backprop import guided_backprop
 from .input_x_gradient import input_x_gradient
 from .integrated_gradients import integrated_gradients
+from .lime import lime
 from .occlusion import occlusion
 from .rise import rise
 from .saliency import saliency
@@ -24,6 +25,7 @@ __all__ = [
     "input_x_gradient",
     "integrated_gradients",
     "kernel_shap",
+    "lime",
     "occlusion",
     "permutation_shapley",
     "rise",

@@ -1,0 +1,126 @@
+"""A linear model that imitates the network near one input."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from lib.core.targets import Target
+from lib.core.validation import check_positive_int
+from lib.explanations.calls import Score, check_generator, explaining
+from lib.explanations.coalitions import Game
+
+__all__ = ["lime"]
+
+
+def lime(
+    model: Callable,
+    inputs: Float[Tensor, "batch *features"],
+    target: Target,
+    *,
+    background: Float[Tensor, "background *features"],
+    generator: torch.Generator,
+    segments: Tensor | None = None,
+    samples: int = 1000,
+    width: float | None = None,
+    ridge: float = 1.0,
+    arguments: Sequence[Tensor] = (),
+    chunk_size: int | None = None,
+) -> Float[Tensor, "batch *features"]:
+    """argmin_w Σ_z exp(−d(z, x)² / 2 width²) [f_c(z) − w₀ − w·z′]² + ridge |w|², over random inputs z near x.
+
+    Ribeiro et al. 2016, equation 1, as its package has it (the paper's σ is √2 width). Of a table, z is normal with the
+    ``background``'s mean and deviation, z′ and d are standardised, width is 0.75 √features by default; units: score a
+    standard deviation. With ``segments`` z keeps a random half of them and takes the others from a random background row,
+    z′ says which (0, 1), d is the cosine distance to 1, width 0.25; units: score, in equal parts for a segment's entries.
+
+    >>> x, rows = torch.tensor([[1.0, 5.0]]), torch.tensor([[-1.0, 0.0], [1.0, 4.0]])
+    >>> lime(lambda x: 3 * x[:, :1], x, 0, background=rows, ridge=0.0, generator=torch.Generator()).round(decimals=3)
+    tensor([[3., 0.]])
+
+    Raises:
+        TypeError: a width or ridge that is no number; what `exact_shapley` refuses.
+        ValueError: a width that is not positive, a ridge below 0, one background row for a table, too few samples.
+    """
+    check_positive_int("samples", samples)
+    check_generator(generator)
+    if width is not None:
+        _check_number("width", width)
+        if width <= 0:
+            raise ValueError(f"width must be positive, got {width}")
+    _check_number("ridge", ridge)
+    if ridge < 0:
+        raise ValueError(f"ridge must be at least 0, got {ridge}")
+    with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
+        game = Game(score, background, segments)
+        if samples <= game.players:
+            raise ValueError(f"samples must be more than the {game.players} weights that are fitted, got {samples}")
+        if segments is None:
+            weights = _of_a_table(score, game, samples, width, ridge, generator)
+        else:
+            weights = _of_segments(game, samples, width, ridge, generator)
+        return game.spread(weights)
+
+
+def _of_a_table(
+    score: Score, game: Game, samples: int, width: float | None, ridge: float, generator: torch.Generator
+) -> Float64[Tensor, "batch players"]:
+    """Normal inputs, the same for all examples, after the example itself."""
+    rows, x = (tensor.flatten(1).cpu().double() for tensor in (game.background, score.inputs))
+    if len(rows) < 2:
+        raise ValueError(f"background must have at least 2 rows, which give features a spread, got {len(rows)}")
+    mean, spread = rows.mean(dim=0), rows.std(dim=0, unbiased=False)
+    noise = torch.randn(samples - 1, game.players, generator=generator, device=generator.device, dtype=torch.float64)
+    width = 0.75 * math.sqrt(game.players) if width is None else width
+    found = []
+    for row in range(len(x)):
+        here = torch.where(spread > 0, (x[row] - mean) / spread, 0)
+        z = torch.cat([here[None], noise.cpu() * (spread > 0)])  # what is constant stays as it is, and gets 0
+        points = torch.where(spread > 0, mean + spread * z, x[row]).to(score.inputs)
+        points[0] = score.inputs[row].flatten()
+        scores = _scores(score, points.reshape(-1, *score.inputs.shape[1:]), row)
+        found.append(_ridge_fit(z, (-(z - here).square().sum(dim=1) / (2 * width**2)).exp(), scores, ridge))
+    return torch.stack(found)
+
+
+def _of_segments(
+    game: Game, samples: int, width: float | None, ridge: float, generator: torch.Generator
+) -> Float64[Tensor, "batch players"]:
+    """Random coalitions of segments, the same for all examples, after the example itself."""
+    where = {"generator": generator, "device": generator.device}
+    kept = torch.randint(0, 2, (samples, game.players), **where).bool().cpu()
+    kept[0] = True
+    scores = game.scores(kept, torch.randint(0, len(game.background), (samples,), **where).cpu())
+    distance = 1 - (kept.double().sum(dim=1) / game.players).sqrt()
+    weights = (-distance.square() / (2 * (0.25 if width is None else width) ** 2)).exp()
+    return torch.stack([_ridge_fit(kept.double(), weights, row, ridge) for row in scores])
+
+
+def _scores(score: Score, points: Float[Tensor, "points *features"], row: int) -> Float64[Tensor, " points"]:
+    rows = score.rows[row].expand(len(points))
+    parts = zip(points.split(score.chunk), rows.split(score.chunk), strict=True)
+    return torch.cat([score.of(part, row).cpu().double() for part, row in parts])
+
+
+def _ridge_fit(
+    z: Float64[Tensor, "samples players"],
+    weights: Float64[Tensor, " samples"],
+    scores: Float64[Tensor, " samples"],
+    ridge: float,
+) -> Float64[Tensor, " players"]:
+    """Weighted ridge regression with an intercept, which is not shrunk: both sides less their weighted means."""
+    share = weights / weights.sum()
+    z, scores = z - share @ z, scores - share @ scores
+    weighted = z * weights[:, None]
+    penalty = ridge * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    # Without a ridge, a column that never varied leaves its weight open: the pseudo-inverse gives 0.
+    return torch.linalg.pinv(weighted.T @ z + penalty, hermitian=True) @ (weighted.T @ scores)
+
+
+def _check_number(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__} {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")

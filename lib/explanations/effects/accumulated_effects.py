@@ -47,7 +47,7 @@ def accumulated_effects(
 ) -> AccumulatedEffects:
     """Accumulated local effects (ALE) of one column, Apley & Zhu 2020, main effects.
 
-    The column is cut at its quantiles. In each interval the examples that lie in it are moved to its two
+    Equation: eq-ale. The column is cut at its quantiles. In each interval the examples that lie in it are moved to its two
     ends, others unchanged; the mean differences are added up. Between edges the curve is taken as linear, and its mean
     over the examples is 0 (the paper takes a step function there). Two model calls an example. Units: score.
 
@@ -79,7 +79,7 @@ def accumulated_interaction(
 ) -> AccumulatedInteraction:
     """Second-order accumulated local effects of two columns, Apley & Zhu 2020.
 
-    In each cell of the two grids the examples in it are moved to its four corners; the mean
+    Equation: eq-ale-interaction. In each cell of the two grids the examples in it are moved to its four corners; the mean
     second differences are added up, and the accumulated effects of the sum in either column are taken off, so that both are
     0, and its mean over the examples too. Between corners the surface is bilinear. A cell without examples gets the second
     difference by area of the nearest cell that has some: read no value whose cells have no ``counts``. Units: score.

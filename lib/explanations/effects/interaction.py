@@ -36,7 +36,7 @@ def interaction_strength(
 ) -> InteractionStrength:
     """Friedman's H² of two columns, or of one column with all others together if no other is given.
 
-    Friedman & Popescu 2008, section 8.1, with partial dependences at the examples, each
+    Equation: eq-friedman-h. Friedman & Popescu 2008, section 8.1, with partial dependences at the examples, each
     with mean 0. Takes batch² rows of the model (three times as many for a pair): give it a few hundred examples. Where
     the joint effect is constant, no share of it exists, and 0 is given. A large share may be one of nearly nothing: look at ``size``.
 

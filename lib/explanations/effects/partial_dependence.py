@@ -25,7 +25,7 @@ class IndividualEffects:
     def centred(self, point: int = 0) -> "IndividualEffects":
         """The curves less their own value at one point of the grid, so that only shapes differ.
 
-        Goldstein et al. 2015, section 3.2, anchor at the smallest value, as here unless told.
+        Equation: eq-centred-ice. Goldstein et al. 2015, section 3.2, anchor at the smallest value, as here unless told.
         """
         return IndividualEffects(self.grid, self.curves - self.curves[:, point, None])
 
@@ -51,7 +51,7 @@ def individual_effects(
 ) -> IndividualEffects:
     """Individual conditional expectation (ICE): each example's score while one column takes the values of a grid.
 
-    Goldstein et al. 2015, section 3.1. The grid is given, or so many values at equally spaced
+    Equation: eq-ice. Goldstein et al. 2015, section 3.1. The grid is given, or so many values at equally spaced
     quantiles of the column, both ends included; equal ones count once. The other columns stay, so that rows may arise
     that the data never hold. Units: score.
 
@@ -92,7 +92,7 @@ def partial_dependence(
 ) -> PartialDependence:
     """Partial dependence (PDP): the mean score if a column had one value for all examples, along a grid.
 
-    Friedman 2001, section 8.2. The others keep the values that they have, whatever
+    Equation: eq-partial-dependence. Friedman 2001, section 8.2. The others keep the values that they have, whatever
     they have to do with the column: the expectation is over their marginal distribution, not the conditional one.
     Grid and errors as for `individual_effects`, of whose curves this is the mean. Units: score.
 

@@ -48,10 +48,10 @@ def permutation_importance(
 ) -> PermutationImportance:
     """Mean drop of ``score(outputs, labels)``, higher being better, when columns are shuffled among the rows.
 
-    Breiman 2001, section 10; Fisher et al. 2019, section 3. ``groups`` of columns
-    move together; each column alone if not given. ``predicted`` says what the other columns tell about each entry: then
-    only the residuals are shuffled, which keeps the dependence if residuals are independent of the other columns, and
-    the importance is conditional on them. All groups see the same shuffles; ``arguments`` stay. Units: score.
+    Equations: eq-permutation-importance and eq-conditional-permutation. Breiman 2001, section 10; Fisher et al. 2019,
+    section 3. ``groups`` of columns move together; each column alone if not given. ``predicted`` says what the other
+    columns tell about each entry: then only the residuals are shuffled, which keeps the dependence if residuals are
+    independent of the other columns. All groups see the same shuffles; ``arguments`` stay. Units: score.
 
     >>> error, rows = (lambda outputs, labels: -(outputs[:, 0] - labels).abs().mean()), torch.eye(4)[:, :2]
     >>> found = permutation_importance(lambda x: x, rows, rows[:, 0], score=error, generator=torch.Generator())

@@ -40,6 +40,7 @@ def by_the_paper(model, x, feature, intervals):
     return torch.tensor(edges, dtype=x.dtype), torch.tensor(values, dtype=x.dtype)
 
 
+@pytest.mark.equation("eq-ale")
 @pytest.mark.parametrize("feature", [0, 1, 2])
 def test_a_loop_that_reads_like_the_paper_agrees(feature):
     x = correlated(53)
@@ -73,6 +74,7 @@ def test_a_product_of_correlated_columns_has_the_parabola_that_the_theory_gives(
     assert_close(ours.values[inner], RHO * (ours.grid[inner] ** 2 - 1) / 2, rtol=0, atol=0.03)
 
 
+@pytest.mark.equation("eq-ale-interaction")
 def test_second_order_is_what_the_theory_gives_for_a_product():
     x = correlated(40_000)
     ours = accumulated_interaction(

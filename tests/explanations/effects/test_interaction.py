@@ -29,6 +29,7 @@ def dependence(model, x, columns):
     return values - values.mean()
 
 
+@pytest.mark.equation("eq-friedman-h")
 @pytest.mark.parametrize("pair", [(0, 1), (2, 1), (0, 3), (0, 2)])
 def test_loops_that_read_like_the_paper_agree_for_a_pair(pair):
     x = table()

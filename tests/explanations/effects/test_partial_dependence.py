@@ -31,6 +31,7 @@ def fitted():
     yield "network", network, model_of(network)
 
 
+@pytest.mark.equation("eq-partial-dependence")
 @pytest.mark.parametrize("feature", [0, 3])
 def test_scikit_learn_gives_the_same_curves(feature):
     x, grid = table(), torch.tensor([-1.5, -0.2, 0.4, 2.0], dtype=torch.float64)
@@ -46,6 +47,7 @@ def test_scikit_learn_gives_the_same_curves(feature):
         assert_close(ours.spread, torch.from_numpy(theirs["individual"][target].std(0)))
 
 
+@pytest.mark.equation("eq-ice")
 def test_a_product_has_a_line_for_each_example_whose_slope_is_the_other_factor():
     x, grid = table(), torch.tensor([-1.0, 0.0, 3.0], dtype=torch.float64)
     product = lambda z: z[:, [0]] * z[:, [1]] + z[:, [2]]  # noqa: E731
@@ -54,6 +56,7 @@ def test_a_product_has_a_line_for_each_example_whose_slope_is_the_other_factor()
     assert_close(partial_dependence(product, x, 0, 0, grid=grid).average, x[:, 1].mean() * grid + x[:, 2].mean())
 
 
+@pytest.mark.equation("eq-centred-ice")
 @given(st.lists(st.floats(-3, 3), min_size=2, max_size=5, unique=True), st.data())
 def test_centred_curves_coincide_for_a_sum_and_are_zero_at_their_anchor(values, data):
     x, grid = table(), torch.tensor(values, dtype=torch.float64)

@@ -69,6 +69,7 @@ def test_scikit_learn_gives_the_same_drops_for_the_same_shuffles(monkeypatch, ch
     assert_close(ours.spread, torch.from_numpy(theirs.importances_std))
 
 
+@pytest.mark.equation("eq-permutation-importance")
 @pytest.mark.usefixtures("all_shuffles")
 def test_over_all_shuffles_a_linear_model_loses_twice_weight_squared_times_variance():
     x = torch.randn(6, 3, generator=seeded(6), dtype=torch.float64)
@@ -81,6 +82,7 @@ def test_over_all_shuffles_a_linear_model_loses_twice_weight_squared_times_varia
     assert ours.spread[0] > 0.1
 
 
+@pytest.mark.equation("eq-conditional-permutation")
 @pytest.mark.usefixtures("all_shuffles")
 def test_with_predictions_only_the_variance_of_the_residuals_counts():
     x = torch.randn(6, 3, generator=seeded(6), dtype=torch.float64)

@@ -64,7 +64,7 @@ def anchor(
 ) -> Anchor:
     """The shortest rule under which the model keeps giving one example's class; of the shortest, that with most coverage.
 
-    Ribeiro, Singh & Guestrin 2018, equations 1 to 3; here all rules of 1 to ``longest``
+    Equation: eq-anchor-precision. Ribeiro, Singh & Guestrin 2018, equations 1 to 3; here all rules of 1 to ``longest``
     features are tried instead of a guided search. ``edges`` cut each feature; a condition holds it in the example's interval.
     A draw takes the held features from one background row that fits (if none does, from the example), the others from another.
 

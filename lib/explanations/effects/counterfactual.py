@@ -43,7 +43,7 @@ def counterfactuals(
 ) -> Counterfactuals:
     """The nearest row whose score is at least ``level``, with at most ``changes`` of the ``changeable`` columns changed.
 
-    Wachter, Mittelstadt & Russell 2017, with the distance of their section on the choice of
+    Equation: eq-counterfactual. Wachter, Mittelstadt & Russell 2017, with the distance of their section on the choice of
     distance function: absolute differences, each divided by the column's spread over the background (here the standard
     deviation, since the median deviation of a column of few values is 0). All rows are tried whose changed columns hold
     one of ``values`` quantiles of the background, so no gradient is needed and what is found is nearest on that grid.

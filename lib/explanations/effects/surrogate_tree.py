@@ -77,7 +77,7 @@ def surrogate_tree(
 ) -> SurrogateTree:
     """Fit a regression tree to the model's scores; the labels are not seen. Breiman et al. 1984, chapter 8.
 
-    From one leaf on, the split that lowers the sum of squared errors most is made, wherever it
+    Equation: eq-surrogate-split. From one leaf on, the split that lowers the sum of squared errors most is made, wherever it
     stands, until there are ``leaves`` of them, or none with ``smallest`` examples on each side lowers it. Thresholds lie
     midway between neighbours; of equal splits the first column's lowest is taken. Values in the score's unit.
 
@@ -119,7 +119,7 @@ def fidelity(
 ) -> float:
     """Share of the variance of the model's scores that a surrogate of one column reproduces: 1 at best, below 0 if worse than the mean.
 
-    On rows that the surrogate was not fitted to, or it flatters. It says how well the model is imitated,
+    Equation: eq-fidelity. On rows that the surrogate was not fitted to, or it flatters. It says how well the model is imitated,
     and nothing about the labels.
 
     >>> x = torch.tensor([[0.0], [1.0], [2.0]])

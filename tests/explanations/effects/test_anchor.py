@@ -20,6 +20,7 @@ def asked(positive, row, target=1, **knobs):
     return anchor(two_classes(positive), row, target, background=X, edges=EDGES, generator=seeded(1), **knobs)
 
 
+@pytest.mark.equation("eq-anchor-precision")
 def test_precision_and_coverage_are_the_shares_that_can_be_counted():
     # Class 1 where the second column is 3, or the first is 0 and the third is 0.
     found = asked(lambda x: (x[:, 1] == 3) | ((x[:, 0] == 0) & (x[:, 2] == 0)), [0, 2, 0, 1], precision=0.9)
@@ -33,6 +34,7 @@ def test_precision_and_coverage_are_the_shares_that_can_be_counted():
     assert found.rule(["a", "b", "c", "d"]) == "a ≤ 0.5 and c ≤ 0.5"
 
 
+@pytest.mark.equation("eq-anchor-precision")
 def test_a_rule_that_leaves_something_to_chance_has_that_precision():
     # With the first column held at 0, class 1 needs the second below 3: three quarters.
     found = asked(lambda x: (x[:, 0] == 0) & (x[:, 1] < 3), [0, 1, 2, 2], precision=0.99, longest=1, samples=20_000)

@@ -16,6 +16,7 @@ def bent(x):
     return torch.stack([x[:, 0] * 0, x[:, 0] * x[:, 1] + 5 * x[:, 2] + x[:, 3]], dim=1)
 
 
+@pytest.mark.equation("eq-counterfactual")
 def test_it_is_the_nearest_of_all_rows_of_the_grid():
     changeable, level = (0, 1, 2), 2.5
     scale = X.std(dim=0, correction=0)

@@ -20,6 +20,7 @@ def curved(x):
     return torch.stack([x[:, 0], x[:, 0].sign() * x[:, 1].exp() + 0.1 * x[:, 2]], dim=1)
 
 
+@pytest.mark.equation("eq-surrogate-split")
 def test_the_first_question_is_the_best_of_all_by_brute_force():
     scores = curved(X)[:, 1]
     best = (math.inf, None, None)
@@ -102,6 +103,7 @@ def test_equal_columns_and_neighbouring_numbers_are_told_apart_where_they_can_be
         assert tree(close).tolist() == [[0], [1]]
 
 
+@pytest.mark.equation("eq-fidelity")
 def test_fidelity_by_hand_and_by_scikit_learn():
     def twice(x):
         return 2 * x[:, :1]

@@ -22,6 +22,14 @@ from .positions import LearnedPositions, alibi, rotary, sinusoidal_positions
 from .residual import BasicBlock, Bottleneck, Residual, Subsampled
 from .resnet import ResNet, ResNetConfig, resnet, small_resnet
 from .rnn import RNN, JordanRNN
+from .scaling_laws import (
+    LossSurface,
+    ParameterCounts,
+    PowerLaw,
+    count_parameters,
+    fit_power_law,
+    training_flops,
+)
 from .smollm2 import smollm2, smollm2_encoding
 from .softmax import cross_entropy, log_softmax, softmax
 from .tokenization import BytePairEncoding, learn_merges
@@ -62,8 +70,11 @@ __all__ = [
     "Llama",
     "LlamaBlock",
     "LlamaConfig",
+    "LossSurface",
     "MaxPool2d",
     "MultiHeadAttention",
+    "ParameterCounts",
+    "PowerLaw",
     "RMSNorm",
     "ReLU",
     "ResNet",
@@ -84,9 +95,11 @@ __all__ = [
     "conv2d",
     "conv2d_formula",
     "conv_output_size",
+    "count_parameters",
     "cross_entropy",
     "densenet",
     "digit_cnn",
+    "fit_power_law",
     "fold_batch_norms",
     "folded",
     "gelu",
@@ -113,4 +126,5 @@ __all__ = [
     "softmax",
     "split_heads",
     "tanh",
+    "training_flops",
 ]

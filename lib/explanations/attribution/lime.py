@@ -31,10 +31,11 @@ def lime(
 ) -> Float[Tensor, "batch *features"]:
     """argmin_w Σ_z exp(−d(z, x)² / 2 width²) [f_c(z) − w₀ − w·z′]² + ridge |w|², over random inputs z near x.
 
-    Ribeiro et al. 2016, equation 1, as its package has it (the paper's σ is √2 width). Of a table, z is normal with the
-    ``background``'s mean and deviation, z′ and d are standardised, width is 0.75 √features by default; units: score a
-    standard deviation. With ``segments`` z keeps a random half of them and takes the others from a random background row,
-    z′ says which (0, 1), d is the cosine distance to 1, width 0.25; units: score, in equal parts for a segment's entries.
+    Equation: eq-lime. Ribeiro et al. 2016, equation 1, as its package has it (the paper's σ is √2 width). Of a table, z
+    is normal with the ``background``'s mean and deviation, z′ and d are standardised, width is 0.75 √features by default;
+    units: score a standard deviation. With ``segments``, z keeps a random half of them and takes the others from a random
+    background row, z′ says which (0, 1), d is the cosine distance to 1, width 0.25; units: score, in equal parts for a
+    segment's entries.
 
     >>> x, rows = torch.tensor([[1.0, 5.0]]), torch.tensor([[-1.0, 0.0], [1.0, 4.0]])
     >>> lime(lambda x: 3 * x[:, :1], x, 0, background=rows, ridge=0.0, generator=torch.Generator()).round(decimals=3)

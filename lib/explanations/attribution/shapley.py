@@ -21,7 +21,7 @@ _MOST_LISTED = 20_000  # coalitions of one size that are all written down, so as
 def shapley_value(worths: Float[Tensor, "*games coalitions"]) -> Float[Tensor, "*games players"]:
     """φ_j = Σ_{S ∌ j} |S|! (n − |S| − 1)! / n! · [v(S ∪ {j}) − v(S)]: the Shapley value of any game of n players.
 
-    Shapley 1953. Coalition S stands at the place Σ_{j∈S} 2ʲ of ``worths``: the empty one
+    Equation: eq-shapley-value. Shapley 1953. Coalition S stands at the place Σ_{j∈S} 2ʲ of ``worths``: the empty one
     first, then {0}, {1}, {0, 1}, {2}, … Units: those of the worths. Conserves: Σ_j φ_j = v(N) − v(∅).
 
     >>> shapley_value(torch.tensor([0.0, 0, 0, 0, 0, 1, 1, 1]))  # one left glove (2) and two right ones make a pair
@@ -62,7 +62,7 @@ def exact_shapley(
 ) -> Float[Tensor, "batch *features"]:
     """The Shapley value of the game v(S) = mean over background rows b of f_c(x_S, b_rest), by all 2ⁿ coalitions.
 
-    Lundberg & Lee 2017, section 2.4, with features taken for independent. A player
+    Equation: eq-interventional-game. Lundberg & Lee 2017, section 2.4, with features taken for independent. A player
     is an entry, or a group of them that ``segments`` (in the shape of one example) numbers, whose entries share
     equally. Units: score. Conserves: the attributions add up to f(x) less the background's mean f.
 
@@ -93,7 +93,7 @@ def kernel_shap(
 ) -> Float[Tensor, "batch *features"]:
     """argmin_φ Σ_S k(S) [v(S) − v(∅) − Σ_{j∈S} φ_j]² with Σ φ_j = v(N) − v(∅), over ``samples`` coalitions.
 
-    Lundberg & Lee 2017, theorem 2: with all 2ⁿ − 2 coalitions this is `exact_shapley`, whose
+    Equation: eq-kernel-shap. Lundberg & Lee 2017, theorem 2: with all 2ⁿ − 2 coalitions this is `exact_shapley`, whose
     game v it plays. Coalitions come with their complements, as many of each size as of another (Musco & Witter 2025),
     none twice while the sizes are small; every example meets the same. Units: score. Conserves as `exact_shapley`.
 
@@ -134,7 +134,7 @@ def permutation_shapley(
 ) -> Float[Tensor, "batch *features"]:
     """What a player adds when it enters in random order, averaged: φ_j = E_π[v(before j, and j) − v(before j)].
 
-    Castro et al. 2009, with orders in pairs, forwards and backwards (Mitchell et al.
+    Equation: eq-permutation-shapley. Castro et al. 2009, with orders in pairs, forwards and backwards (Mitchell et al.
     2022). In each round every background row meets one pair of orders, so each counts equally, and the model is called
     2 (n + 1) times a row. Estimates `exact_shapley` without bias; every example meets the same orders. Units: score.
     Conserves as `exact_shapley`, exactly; an entry that the model does not read gets 0.

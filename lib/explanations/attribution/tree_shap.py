@@ -27,11 +27,11 @@ def tree_shap(
 ) -> Float[Tensor, "batch features"]:
     """φ_j = Σ_leaves value · (o_j − z_j) ∫₀¹ Π_{i≠j} [u o_i + (1 − u) z_i] du, summed over scikit-learn's trees.
 
-    Lundberg et al. 2020, algorithms 1 and 2; as an integral by Owen 1972. o_i says whether x passes the leaf's splits
-    on feature i. With a ``background``, z_i says so of one of its rows, and φ is the mean over them: `exact_shapley`.
-    Without one, z_i is the share of the training data that passes them (path-dependent): another game, whose absent
-    features follow the tree. Explained is the probability or prediction of a tree or forest, and the raw score of
-    (histogram) gradient boosting: ``decision_function``, negative for class 0 of two. Conserves: that less v(∅).
+    Equation: eq-tree-shap. Lundberg et al. 2020, algorithms 1 and 2; the integral is Owen's (1972). o_i says whether x
+    passes the leaf's splits on feature i. With a ``background``, z_i says so of one of its rows, and φ is the mean over
+    them: `exact_shapley`. Without one, z_i is the share of the training data that passes them (path-dependent): another
+    game. Explained is the probability or prediction of a tree or forest, and the raw score of (histogram) gradient
+    boosting: ``decision_function``, negative for class 0 of two. Conserves: that less v(∅).
 
     >>> from sklearn.tree import DecisionTreeRegressor
     >>> tree_shap(DecisionTreeRegressor().fit([[0.0, 5], [1, 5]], [2.0, 6]), torch.tensor([[1.0, 0.0]]), 0)

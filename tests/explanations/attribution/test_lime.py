@@ -22,6 +22,7 @@ def package_fit(z, distances, scores, width):
     return torch.tensor([weight for _, weight in sorted(pairs)])
 
 
+@pytest.mark.equation("eq-lime")
 @pytest.mark.parametrize("width", [0.4, 0.75 * 6**0.5, 5.0])
 def test_the_package_lime_makes_the_same_of_the_same_samples_of_a_table(width):
     model, x, target = build("rows")

@@ -68,6 +68,7 @@ def test_classic_games_have_their_known_values(worth, players, known):
     assert_close(shapley_value(of(worth, players)), torch.tensor(known, dtype=torch.float64))
 
 
+@pytest.mark.equation("eq-shapley-value")
 @given(GAMES)
 @settings(deadline=None)
 def test_it_is_the_mean_over_all_orders_of_arrival(worths):
@@ -112,6 +113,7 @@ def plain_game(model, x, target, background, segments, present):
     return sum(scores) / len(scores)
 
 
+@pytest.mark.equation("eq-interventional-game")
 @pytest.mark.parametrize(("kind", "players"), [("rows", 6), ("rows", 3), ("tokens", 5), ("images", 4)])
 def test_a_plain_loop_over_features_and_background_agrees(kind, players):
     model, x, target = build(kind)
@@ -153,6 +155,7 @@ def game_model(worths):
     return (lambda x: worths[(x.long() @ powers)][:, None]), torch.ones(1, players).double(), torch.zeros(1, players).double()  # fmt: skip
 
 
+@pytest.mark.equation("eq-kernel-shap")
 @given(GAMES)
 @settings(deadline=None)
 def test_the_regression_over_all_coalitions_is_the_shapley_value_of_any_game(worths):
@@ -182,6 +185,7 @@ def test_estimates_scatter_about_the_exact_value_ever_less(method):
     assert ((mean - exact).abs() < 5 * spread + 1e-12).all()
 
 
+@pytest.mark.equation("eq-permutation-shapley")
 def test_orders_and_their_reverses_are_exact_where_at_most_two_features_act_together():
     # x_i x_j goes to whoever comes second: in one order to i, in its reverse to j, half each on average.
     x, background = sample("rows").double(), sample("rows", 7)[4:].double()

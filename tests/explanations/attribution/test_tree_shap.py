@@ -63,6 +63,7 @@ def explained(estimator):
     return model
 
 
+@pytest.mark.equation("eq-tree-shap")
 @pytest.mark.parametrize(("kind", "task"), KINDS)
 def test_with_a_background_it_is_the_exact_shapley_value(kind, task):
     estimator, background = fitted(kind, task), X[50:63]

@@ -29,7 +29,7 @@ def lime(
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> Float[Tensor, "batch *features"]:
-    """argmin_w Σ_z exp(−d(z, x)² / 2 width²) [f_c(z) − w₀ − w·z′]² + ridge |w|², over random inputs z near x.
+    """argmin_w Σ_z exp(−d(z, x)² / 2 width²) [f_c(z) − w₀ − w·z′]² + ridge ‖w‖², over random inputs z near x.
 
     Equation: eq-lime. Ribeiro et al. 2016, equation 1, as its package has it (the paper's σ is √2 width). Of a table, z
     is normal with the ``background``'s mean and deviation, z′ and d are standardised, width is 0.75 √features by default;

@@ -19,7 +19,7 @@ _MOST_LISTED = 20_000  # coalitions of one size that are all written down, so as
 
 
 def shapley_value(worths: Float[Tensor, "*games coalitions"]) -> Float[Tensor, "*games players"]:
-    """φ_j = Σ_{S ∌ j} |S|! (n − |S| − 1)! / n! · [v(S ∪ {j}) − v(S)]: the Shapley value of any game of n players.
+    """φ_j = Σ_{S ∌ j} s! (n − s − 1)! / n! · [v(S ∪ {j}) − v(S)], s players in S: the Shapley value of any game of n.
 
     Equation: eq-shapley-value. Shapley 1953. Coalition S stands at the place Σ_{j∈S} 2ʲ of ``worths``: the empty one
     first, then {0}, {1}, {0, 1}, {2}, … Units: those of the worths. Conserves: Σ_j φ_j = v(N) − v(∅).

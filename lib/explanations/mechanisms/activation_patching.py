@@ -67,7 +67,7 @@ def restored_share(
 ) -> Float[Tensor, "*runs batch"]:
     """Say how far a patch moves the score from that of the untouched run (0) to that of the source's run (1).
 
-    A patch may also overshoot 1 or move the score the other way, below 0.
+    Equation: eq-restored-share. A patch may also overshoot 1 or move the score the other way, below 0.
 
     >>> restored_share(torch.tensor([[-3.0], [3.0]]), torch.tensor([-3.0]), torch.tensor([1.0]))
     tensor([[0.0000],

@@ -78,7 +78,7 @@ def induction_scores(
 ) -> Float[Tensor, "layers heads batch"]:
     """Mean attention from a token to the one after its previous occurrence, in sequences that repeat with a period.
 
-    Olsson et al. 2022, section "Model analysis table": prefix matching. In [0, 1]. Query t looks at key t − period + 1; the
+    Equation: eq-induction-score (Olsson et al. 2022, section "Model analysis table": prefix matching). In [0, 1]. Query t looks at key t − period + 1; the
     mean is over all queries whose token has stood before.
 
     >>> induction_scores(torch.eye(4).roll(-1, 1).expand(1, 1, 1, 4, 4), 2)  # each looks at the one before

@@ -22,7 +22,7 @@ def logit_lens(
 ) -> Float[Tensor, "layers batch vocabulary"]:
     """Give the states after named layers to the model's last norm and head, as if no layer followed.
 
-    nostalgebraist 2020. ``position`` picks the state of one position. The norm is computed anew for each
+    Equation: eq-logit-lens (nostalgebraist 2020). ``position`` picks the state of one position. The norm is computed anew for each
     state: its scale is that state's own, not the last one's, which would make early layers look uniform. After the
     last layer the lens gives the model's logits.
 

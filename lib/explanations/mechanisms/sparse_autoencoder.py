@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.core.boundary import checked
-from lib.core.rules import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from lib.core.rules import NonNegativeInt, PositiveFloat, PositiveInt
 from lib.core.sampling import fixed_seed
 from lib.core.validation import check_finite
 
@@ -14,23 +14,29 @@ __all__ = ["SparseAutoencoder", "explained_variance", "train_sparse_autoencoder"
 
 
 class SparseAutoencoder(nn.Module):
-    """States in, features out and back: ``f = relu(D (x − centre) + bias)``, ``x̂ = centre + f D`` (Cunningham et al. 2023, eq. 1 to 3).
+    """States in, a few features out of many, and back: ``f = top_k(relu(E (x − centre) + bias))``, ``x̂ = centre + f D``.
 
-    One matrix ``D`` encodes and decodes; its rows, the directions of the features, have length 1, so that a penalty on
-    ``f`` cannot be dodged by small features with long directions. The paper has no centre.
+    Equation: eq-sparse-autoencoder (Makhzani & Frey 2014, algorithm 1; Gao et al. 2024, section 2.3)
 
-    >>> SparseAutoencoder(4, 16).encode(torch.zeros(3, 4)).shape
-    torch.Size([3, 16])
+    Of each state's features the ``active`` largest stay, the others are 0. The rows of ``D``, the directions of the features,
+    have length 1. ``E`` starts as ``D``.
+
+    >>> (SparseAutoencoder(4, 16, active=2).encode(torch.randn(3, 4)) > 0).sum(1).max() <= 2
+    tensor(True)
 
     Raises:
         TypeError: sizes that are not ints, states that are not floating point.
-        ValueError: sizes below 1, states of another width.
+        ValueError: sizes below 1, more active features than there are, states of another width.
     """
 
     @checked
-    def __init__(self, width: PositiveInt, features: PositiveInt) -> None:
+    def __init__(self, width: PositiveInt, features: PositiveInt, *, active: PositiveInt) -> None:
         super().__init__()
+        if active > features:
+            raise ValueError(f"active must be at most the {features} features, got {active}")
+        self.active = active
         self.directions = nn.Parameter(F.normalize(torch.randn(features, width), dim=1))
+        self.encoder = nn.Parameter(self.directions.detach().clone())
         self.bias = nn.Parameter(torch.zeros(features))
         self.register_buffer("centre", torch.zeros(width))
 
@@ -39,7 +45,8 @@ class SparseAutoencoder(nn.Module):
         """How strongly each feature is on, at least 0."""
         if states.shape[-1] != len(self.centre):
             raise ValueError(f"states must have {len(self.centre)} features, got shape {tuple(states.shape)}")
-        return F.relu(F.linear(states - self.centre, self.directions, self.bias))
+        values, which = F.linear(states - self.centre, self.encoder, self.bias).topk(self.active)
+        return states.new_zeros(*states.shape[:-1], len(self.bias)).scatter(-1, which, F.relu(values))
 
     @checked
     def decode(self, features: Float[Tensor, "*leading features"]) -> Float[Tensor, "*leading width"]:
@@ -55,21 +62,21 @@ def train_sparse_autoencoder(
     states: Float[Tensor, "examples width"],
     features: PositiveInt,
     *,
-    penalty: NonNegativeFloat,
+    active: PositiveInt,
     steps: PositiveInt,
     seed: NonNegativeInt,
     batch_size: PositiveInt = 256,
-    rate: PositiveFloat = 1e-3,
-    revive_every: PositiveInt = 250,
+    rate: PositiveFloat = 2e-3,
+    revive_every: PositiveInt = 50,
 ) -> SparseAutoencoder:
-    """Minimise ``‖x − x̂‖² + penalty · Σ f`` (Cunningham et al. 2023, eq. 4), a mean over a batch, by Adam; keep directions at length 1.
+    """Minimise the mean of ``‖x − x̂‖²`` over batches by Adam; directions are kept at length 1.
 
-    The centre is the states' mean. A feature that has not been on for ``revive_every`` steps gets the
-    direction of what the reconstruction of a state lacks, drawn with the square of its error (Bricken et al. 2023,
-    "Neuron resampling"), except in the last fifth. Units: of the states, squared; scale them first.
+    The centre is the states' mean. A feature that has not been on for ``revive_every`` steps gets the direction of what
+    the reconstruction of a state lacks, drawn with the square of its error (Bricken et al. 2023, "Neuron
+    resampling"), except in the last fifth; in the last 30 % the rate falls to 0. Scale the states first.
 
     >>> states = torch.randn(300, 4)
-    >>> model = train_sparse_autoencoder(states, 8, penalty=0.1, steps=10, seed=0)
+    >>> model = train_sparse_autoencoder(states, 8, active=2, steps=10, seed=0)
     >>> model.encode(states).shape
     torch.Size([300, 8])
 
@@ -82,24 +89,25 @@ def train_sparse_autoencoder(
         raise ValueError(f"states must fill a batch of {batch_size}, got {len(states)}")
     states = states.detach()
     with torch.inference_mode(False), torch.enable_grad(), fixed_seed(seed):
-        model = SparseAutoencoder(states.shape[1], features).to(states)
+        model = SparseAutoencoder(states.shape[1], features, active=active).to(states)
         model.centre.copy_(states.mean(0))
         optimizer = torch.optim.Adam(model.parameters(), rate)
-        on = torch.zeros(features, dtype=torch.bool, device=states.device)
-        for step in range(1, steps + 1):
+        idle = torch.zeros(features, dtype=torch.int64, device=states.device)  # steps since a feature was on
+        for step in range(steps):
+            optimizer.param_groups[0]["lr"] = rate * min(1, (steps - step) / (0.3 * steps))
             x = states[torch.randint(len(states), (batch_size,))]
             f = model.encode(x)
-            loss = (model.decode(f) - x).square().sum(1).mean() + penalty * f.sum(1).mean()
+            loss = (model.decode(f) - x).square().sum(1).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             with torch.no_grad():
                 model.directions.copy_(F.normalize(model.directions, dim=1))
-                on |= (f > 0).any(0)
-                if step % revive_every == 0:
-                    if step <= 0.8 * steps:
-                        _revive(model, states[torch.randint(len(states), (8 * batch_size,))], ~on, optimizer)
-                    on.zero_()
+                idle = torch.where((f > 0).any(0), 0, idle + 1)
+                if (step + 1) % revive_every == 0 and step < 0.8 * steps:
+                    _revive(
+                        model, states[torch.randint(len(states), (8 * batch_size,))], idle >= revive_every, optimizer
+                    )
     return model
 
 
@@ -111,6 +119,7 @@ def _revive(model: SparseAutoencoder, states: Tensor, dead: Tensor, optimizer: t
     missing = states - model(states)
     drawn = torch.multinomial(missing.square().sum(1).square() + 1e-12, int(dead.sum()), replacement=True)
     model.directions[dead] = F.normalize(missing[drawn], dim=1)
+    model.encoder[dead] = model.directions[dead]
     model.bias[dead] = 0
     for parameter in model.parameters():
         for name in ("exp_avg", "exp_avg_sq"):

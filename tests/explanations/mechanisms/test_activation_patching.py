@@ -61,6 +61,7 @@ def test_equal_inputs_up_to_a_position_have_equal_states_there():
     assert torch.equal(scores, model(x)[:, -1, 3].detach().expand(2, 4, 3))
 
 
+@pytest.mark.equation("eq-restored-share")
 @given(st.lists(st.floats(-50, 50), min_size=3, max_size=3), st.floats(-2, 3))
 def test_the_share_undoes_a_mixture(scores, share):
     untouched, source = torch.tensor(scores), torch.tensor(scores) + torch.tensor([4.0, -3.0, 2.0])

@@ -46,6 +46,7 @@ def test_rows_are_means_and_see_no_future():
     assert (patterns.tril() > 0).sum() == 2 * 3 * 2 * 28
 
 
+@pytest.mark.equation("eq-induction-score")
 @pytest.mark.parametrize("period", [1, 2, 4])
 def test_scores_by_hand(period):
     patterns = torch.rand(2, 3, 4, 7, 7)

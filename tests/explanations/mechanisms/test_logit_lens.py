@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from lib.explanations import logit_lens
 
 
+@pytest.mark.equation("eq-logit-lens")
 @pytest.mark.parametrize("position", [-1, 2])
 def test_by_hand(position):
     model, x = gpt(), tokens()

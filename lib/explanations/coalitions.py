@@ -27,7 +27,7 @@ class Game:
     ) -> None:
         self.score = score
         self.background = check_background(background, score.inputs)
-        self.segments = _checked(segments, score.inputs)
+        self.grouped, self.segments = segments is not None, _checked(segments, score.inputs)
         self.entries = self.segments.flatten().bincount()  # of each player
 
     @property
@@ -42,11 +42,11 @@ class Game:
         coalitions, references = coalitions.to(inputs.device), references.to(inputs.device)
         for rows in self.score.rows.split(max(1, self.score.chunk // len(coalitions))):
             parts = []
-            for which in torch.arange(len(coalitions), device=inputs.device).split(self.score.chunk):
-                present = coalitions[which][:, self.segments]
-                points = torch.where(present, inputs[rows][:, None], self.background[references[which]])
-                scores = self.score.of(points.flatten(0, 1), rows.repeat_interleave(len(which)))
-                parts.append(scores.reshape(len(rows), len(which)).cpu().double())
+            for block, others in zip(*(t.split(self.score.chunk) for t in (coalitions, references)), strict=True):
+                present = block[:, self.segments] if self.grouped else block.unflatten(1, inputs.shape[1:])
+                points = torch.where(present, inputs[rows][:, None], self.background[others])
+                scores = self.score.of(points.flatten(0, 1), rows.repeat_interleave(len(block)))
+                parts.append(scores.reshape(len(rows), len(block)).cpu().double())
             found.append(torch.cat(parts, dim=1))
         return torch.cat(found)
 

@@ -38,8 +38,9 @@ def lime(
     segment's entries.
 
     >>> x, rows = torch.tensor([[1.0, 5.0]]), torch.tensor([[-1.0, 0.0], [1.0, 4.0]])
-    >>> lime(lambda x: 3 * x[:, :1], x, 0, background=rows, ridge=0.0, generator=torch.Generator()).round(decimals=3)
-    tensor([[3., 0.]])
+    >>> slopes = torch.tensor([[3.0], [2.0]])  # a unit, of columns that deviate by 1 and by 2
+    >>> lime(lambda x: x @ slopes, x, 0, background=rows, ridge=0.0, generator=torch.Generator()).round(decimals=3)
+    tensor([[3., 4.]])
 
     Raises:
         TypeError: a width or ridge that is no number; what `exact_shapley` refuses.
@@ -73,12 +74,14 @@ def _of_a_table(
     if len(rows) < 2:
         raise ValueError(f"background must have at least 2 rows, which give features a spread, got {len(rows)}")
     mean, spread = rows.mean(dim=0), rows.std(dim=0, unbiased=False)
-    noise = torch.randn(samples - 1, game.players, generator=generator, device=generator.device, dtype=torch.float64)
+    # In single precision, whose draws are several times as fast: a sample may be any.
+    noise = torch.randn(samples - 1, game.players, generator=generator, device=generator.device, dtype=torch.float32)
+    noise = noise.cpu().double() * (spread > 0)  # what is constant stays as it is, and gets 0
     width = 0.75 * math.sqrt(game.players) if width is None else width
     found = []
     for row in range(len(x)):
         here = torch.where(spread > 0, (x[row] - mean) / spread, 0)
-        z = torch.cat([here[None], noise.cpu() * (spread > 0)])  # what is constant stays as it is, and gets 0
+        z = torch.cat([here[None], noise])
         points = torch.where(spread > 0, mean + spread * z, x[row]).to(score.inputs)
         points[0] = score.inputs[row].flatten()
         scores = _scores(score, points.reshape(-1, *score.inputs.shape[1:]), row)

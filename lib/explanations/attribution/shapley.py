@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -202,7 +203,7 @@ def _subsets(
     """``count`` coalitions of one size: each once if there are few, independent draws if there are many."""
     where = {"generator": generator, "device": generator.device}
     if there <= _MOST_LISTED:  # of two complements of half the players, the first ``there`` hold player 0
-        members = torch.combinations(torch.arange(players, device="cpu"), size)[:there]
+        members = torch.tensor(list(combinations(range(players), size)), device="cpu")[:there]
         members = members[torch.randperm(there, **where)[:count].cpu()]
     else:
         members = torch.rand(count, players, **where).argsort(dim=1)[:, :size].cpu()

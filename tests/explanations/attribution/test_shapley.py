@@ -223,7 +223,7 @@ def test_attributions_add_up_to_the_score_less_the_mean_of_the_background(method
     assert completeness_gap(model, x, target, found, background=background).abs().max() < 1e-12
 
 
-@pytest.mark.parametrize("players", [2, 5, 6, 9, 30])
+@pytest.mark.parametrize("players", [2, 5, 6, 9, 16, 30])
 @pytest.mark.parametrize("budget", [2, 3.5, 20])
 def test_coalitions_are_drawn_in_pairs_within_the_budget_and_weigh_what_their_size_weighs(players, budget):
     from lib.explanations.attribution.shapley import _drawn_coalitions

@@ -135,7 +135,8 @@ def _tree(left, right, feature, threshold, cover, values, *, single: bool) -> _T
             continue
         name, at = int(feature[node]), float(threshold[node])
         low, high, share = path.get(name, (-math.inf, math.inf, 1.0))
-        for child, bounds in ((left[node], (low, min(high, at))), (right[node], (max(low, at), high))):
+        # A split lies inside of what the splits above it have left.
+        for child, bounds in ((left[node], (low, at)), (right[node], (at, high))):
             part = float(cover[child]) / max(float(cover[node]), 1e-300)
             waiting.append((int(child), path | {name: (*bounds, share * part)}))
     longest = max(len(path) for _, path in leaves)

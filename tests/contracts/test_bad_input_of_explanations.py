@@ -28,6 +28,7 @@ from lib.explanations import (
     fidelity,
     grad_cam,
     grad_cam_map,
+    grad_cam_plus_plus,
     guided_backprop,
     individual_effects,
     infidelity,
@@ -573,6 +574,10 @@ MAP_KNOBS = {
     "grad_cam_map": [
         (lambda: grad_cam_map(BRANCHES, PICTURES, 0, layer="cut"), ValueError, "no gradient leads from the model's output back to layer 'cut'"),
     ],
+    "grad_cam_plus_plus": [
+        (lambda: grad_cam_plus_plus(BRANCHES, PICTURES, 0, layer="cut"), ValueError, "no gradient leads from the model's output back to layer 'cut'"),
+        (lambda: grad_cam_plus_plus(nn.Sequential(nn.Identity(), nn.Flatten()), -2 - PICTURES.abs(), 0, layer="0"), ValueError, "2 + g ΣA must be positive, as it is for maps after a ReLU, got -"),
+    ],
     "class_activation_map": [
         (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="top"), ValueError, "layers must name modules of the model, got ['maps', 'top']"),
         (lambda: class_activation_map(BRANCHES, PICTURES, 0, layer="maps", head="flat"), TypeError, "head must name a linear layer, got 'flat', a Flatten"),
@@ -596,7 +601,12 @@ TABLE = [
     *(row for name in DIFFERENTIATING for row in given_to(ROWS[name], name, WITHOUT_GRADIENT)),
     *(
         row
-        for f, knobs in [(grad_cam, {}), (grad_cam_map, {}), (class_activation_map, {"head": "head"})]
+        for f, knobs in [
+            (grad_cam, {}),
+            (grad_cam_map, {}),
+            (grad_cam_plus_plus, {}),
+            (class_activation_map, {"head": "head"}),
+        ]
         for row in given_to(partial(f, **knobs), f.__name__, MAPS)
     ),
     *(row for table in (KNOBS, MAP_KNOBS) for name, calls in table.items() for row in rows(name, calls)),

@@ -23,6 +23,7 @@ from lib.explanations import (
     exact_shapley,
     expected_gradients,
     grad_cam,
+    grad_cam_plus_plus,
     guided_backprop,
     infidelity,
     input_x_gradient,
@@ -74,6 +75,12 @@ def blocks(x: Tensor) -> Tensor:
     """Neighbouring entries in six groups of about the same size."""
     size = x[0].numel()
     return (torch.arange(size, device=x.device) * 6 // size).reshape(x.shape[1:])
+
+
+def last_relu(model: nn.Module) -> str:
+    """The name of the model's last ReLU, which puts out the maps that Grad-CAM++ reads."""
+    named = [name for name, module in model.named_modules() if isinstance(module, nn.ReLU)]
+    return named[-1].removeprefix("_orig_mod.")  # of a compiled model
 
 
 FAMILY = {
@@ -147,6 +154,12 @@ FAMILY = {
     "grad_cam": Method(lambda m, x, t: grad_cam(m, x, t, layer=LAYER), on=("images",), invariant=False),
     "grad_cam with signs": Method(
         lambda m, x, t: grad_cam(m, x, t, layer=LAYER, relu=False), on=("images",), invariant=False
+    ),
+    "grad_cam_plus_plus": Method(
+        lambda m, x, t: grad_cam_plus_plus(m, x, t, layer=last_relu(m)),
+        on=("images",),
+        invariant=False,
+        localises=False,  # no map speaks against a class, so that less stands out
     ),
     "guided_backprop": Method(guided_backprop, invariant=False),
     "exact_shapley": Method(
@@ -747,8 +760,8 @@ def test_the_family_knows_every_method():
     special = {"shapley_value", "tree_shap"}  # of a game without a model, and of an estimator
     methods = set(lib.explanations.attribution.__all__) - coarse - special
     assert {name.split(",")[0].split()[0] for name in FAMILY} == methods, "a method has one line or more in FAMILY"
-    # What needs a layer with maps does not explain tokens.
-    assert set(WITH_ARGUMENTS) - judged == methods - {"grad_cam"}, "a method of any input stands in WITH_ARGUMENTS"
+    of_maps = {"grad_cam", "grad_cam_plus_plus"}  # what needs a layer with maps does not explain tokens
+    assert set(WITH_ARGUMENTS) - judged == methods - of_maps, "a method of any input stands in WITH_ARGUMENTS"
 
 
 def test_a_thread_that_looks_inside_a_model_may_explain_it_while_another_does():

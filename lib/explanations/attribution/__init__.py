@@ -3,6 +3,7 @@
 from .deep_lift import deep_lift
 from .expected_gradients import expected_gradients
 from .grad_cam import class_activation_map, grad_cam, grad_cam_map
+from .grad_cam_plus_plus import grad_cam_plus_plus
 from .guided_backprop import guided_backprop
 from .input_x_gradient import input_x_gradient
 from .integrated_gradients import integrated_gradients
@@ -21,6 +22,7 @@ __all__ = [
     "expected_gradients",
     "grad_cam",
     "grad_cam_map",
+    "grad_cam_plus_plus",
     "guided_backprop",
     "input_x_gradient",
     "integrated_gradients",

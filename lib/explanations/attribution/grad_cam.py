@@ -34,9 +34,7 @@ def grad_cam(
         TypeError: a model that is not a module, inputs that are not floating point.
         ValueError: inputs that are no image batch, and what `grad_cam_map` refuses.
     """
-    coarse = grad_cam_map(model, inputs, target, layer=layer, relu=relu, arguments=arguments)
-    fine = F.interpolate(coarse[:, None], size=inputs.shape[2:], mode="bilinear", align_corners=False)
-    return fine.repeat(1, inputs.shape[1], 1, 1)
+    return enlarged(grad_cam_map(model, inputs, target, layer=layer, relu=relu, arguments=arguments), inputs)
 
 
 def grad_cam_map(
@@ -64,6 +62,24 @@ def grad_cam_map(
         TypeError: a model that is not a module, inputs that are not floating point.
         ValueError: a layer that is not in the model, was not run, has no spatial map or does not reach the score.
     """
+    maps, gradient = maps_and_gradient(model, inputs, target, layer, arguments)
+    weights = gradient.mean(dim=(2, 3), keepdim=True)  # β: batch × maps × 1 × 1
+    total = (weights * maps).sum(dim=1).to(inputs.dtype)
+    return total.clamp(min=0) if relu else total
+
+
+def maps_and_gradient(
+    model: nn.Module,
+    inputs: Float[Tensor, "batch channels height width"],
+    target: Target,
+    layer: str,
+    arguments: Sequence[Tensor],
+) -> tuple[Float[Tensor, "batch maps rows columns"], Float[Tensor, "batch maps rows columns"]]:
+    """The maps of a layer and the score's gradient by them, at least in single precision.
+
+    Raises:
+        TypeError, ValueError: as `grad_cam_map`.
+    """
     check_rank("inputs", inputs, "batch channels height width")
     with explaining(model, inputs, target, arguments=arguments) as score:
         # At first a graph begins at the layer only, which is faster. A model that enters and leaves no_grad itself
@@ -74,10 +90,16 @@ def grad_cam_map(
             if scores.requires_grad:
                 break
         gradient = gradient_of(scores, maps, f"layer {layer!r}")
-    maps = maps.detach().to(at_least_single(maps.dtype))
-    weights = gradient.to(maps.dtype).mean(dim=(2, 3), keepdim=True)  # β: batch × maps × 1 × 1
-    total = (weights * maps).sum(dim=1).to(inputs.dtype)
-    return total.clamp(min=0) if relu else total
+    precision = at_least_single(maps.dtype)
+    return maps.detach().to(precision), gradient.to(precision)
+
+
+def enlarged(
+    coarse: Float[Tensor, "batch rows columns"], inputs: Float[Tensor, "batch channels height width"]
+) -> Float[Tensor, "batch channels height width"]:
+    """A coarse map in the form of the images: bilinear, and the same for every colour channel."""
+    fine = F.interpolate(coarse[:, None], size=inputs.shape[2:], mode="bilinear", align_corners=False)
+    return fine.repeat(1, inputs.shape[1], 1, 1)
 
 
 def class_activation_map(

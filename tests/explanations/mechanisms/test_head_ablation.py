@@ -1,5 +1,7 @@
 """A model without a head against one whose output map has no columns for it."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from small_transformers import gpt, llama, tokens
@@ -23,15 +25,17 @@ def test_zero_is_a_map_without_the_heads_columns(build, heads):
 
 
 def test_the_mean_leaves_what_the_head_adds_everywhere():
-    model, x = gpt(), tokens()
-    ablated = without_heads(model, {"blocks.0.attention": [1]}, heads=2, by="mean")
-    with torch.no_grad(), ablated, capture(model, ["blocks.0.attention"]) as seen:
-        model(x)
-    with torch.no_grad(), capture(model, ["blocks.0.attention"]) as kept:
-        model(x)
-    removed = kept["blocks.0.attention"] - seen["blocks.0.attention"]
+    model, x, layer = gpt(), tokens(), "blocks.0.attention"
+    added = {}
+    for by in (None, "zero", "mean"):
+        ablated = without_heads(model, {layer: [1]}, heads=2, by=by) if by else nullcontext()
+        with torch.no_grad(), ablated, capture(model, [layer]) as seen:
+            model(x)
+        added[by] = seen[layer]
+    removed, kept = added[None] - added["mean"], added["mean"] - added["zero"]
     assert removed.abs().max() > 0.01
     assert_close(removed.mean((0, 1)), torch.zeros(8), atol=1e-6, rtol=0)  # float32
+    assert_close(kept, kept[0, 0].expand_as(kept))  # the same at each position of each example
 
 
 def test_no_hook_is_left_when_the_model_raises():

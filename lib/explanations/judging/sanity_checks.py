@@ -145,7 +145,7 @@ def rank_correlation(
             f"first and second must have the same shape, got {tuple(first.shape)} and {tuple(second.shape)}"
         )
     # On the CPU in double precision: ranks of a photograph are large numbers, and not every device has doubles.
-    ranks = torch.stack([_mean_ranks(values.detach().cpu().flatten(1)) for values in (first, second)])
+    ranks = torch.stack([_mean_ranks(values.detach().cpu().flatten(1).contiguous()) for values in (first, second)])
     ranks -= ranks.mean(dim=2, keepdim=True)
     covariance = (ranks[0] * ranks[1]).sum(dim=1)
     correlation = covariance / ranks.square().sum(dim=2).prod(dim=0).sqrt()

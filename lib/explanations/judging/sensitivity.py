@@ -26,7 +26,7 @@ def max_sensitivity(
     radius: float = 0.02,
     samples: int = 10,
 ) -> Float[Tensor, " batch"]:
-    """max over y with |yᵢ − xᵢ| ≤ ``radius`` of ‖φ(y) − φ(x)‖ / ‖φ(x)‖, looked for among ``samples`` random y.
+    """Largest ‖φ(y) − φ(x)‖ / ‖φ(x)‖ among ``samples`` random y whose entries are at most ``radius`` from x's.
 
     Equation: eq-max-sensitivity. Yeh et al. 2019, definition 3.1, divided by the norm of φ(x). The maximum over random
     points is a lower bound of the true one. ``method(model, inputs, target)`` explains; a random one must draw the same

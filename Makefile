@@ -20,7 +20,7 @@ SOURCES := $(shell find chapters lib reference tests tools/chapter _ext _extra _
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site first-steps device lab course execute checkpoints robust new chapter edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps device lab pdf course execute checkpoints robust new chapter edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
@@ -75,6 +75,9 @@ device: $(READY)  ## on a machine with an accelerator: it gives what the process
 lab: $(READY)  ## open JupyterLab on the chapters
 	@if [ "$$(id -u)" = 0 ]; then echo "  You are root: whoever has the address below can do anything on this machine. It is served to this machine only."; fi
 	@JUPYTER_CONFIG_DIR="$(CURDIR)/tools/lab" $(BIN)/python -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters $$([ "$$(id -u)" != 0 ] || echo --allow-root) $(LAB)
+
+pdf: $(BOOK)  ## print the whole book to _build/inside-large-models.pdf (minutes)
+	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m tools.pdf
 
 course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course

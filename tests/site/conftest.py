@@ -1,7 +1,9 @@
 """One server, one browser and one tab for all site checks."""
 
 import pytest
-from site_browser import DESK, ROOT, chromium, page_names, served, site_folder, visitor
+from site_browser import DESK, ROOT, chromium, page_names, site_folder, visitor
+
+from tools.local_server import served
 
 
 def pytest_generate_tests(metafunc):

@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from site_browser import PHONE, View, page_names, served, visitor
+from site_browser import PHONE, View, page_names, visitor
 from site_checks import (
     MOST_BYTES,
     WATCH_SHIFTS,
@@ -22,6 +22,8 @@ from site_checks import (
     undescribed_images,
     untypeset_equations,
 )
+
+from tools.local_server import served
 
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

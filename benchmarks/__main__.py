@@ -19,6 +19,7 @@ SUITES = (
     "sequences",
     "compression",
     "explanations",
+    "tables",
     "parallelism",
 )
 RESULTS = Path(__file__).with_name("results.json")

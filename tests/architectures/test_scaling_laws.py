@@ -20,7 +20,7 @@ from lib.architectures import (
 
 # As printed by Hoffmann et al. 2022, section D.3; the same from the TeX source; the refit of Besiroglu et al. 2024.
 PRINTED = LossSurface(1.69, (406.4, 0.34), (410.7, 0.28))
-UNROUNDED = LossSurface(1.69337, (406.4, 0.33917), (410.7, 0.28495))
+UNROUNDED = LossSurface(1.69337, (406.4, 0.33917), (410.7, 0.28491))
 REFIT = LossSurface(1.8172, (482.01, 0.3478), (2085.43, 0.3658))
 
 

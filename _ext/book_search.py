@@ -1,18 +1,28 @@
-"""Search that forgives a hyphen, and that puts the chapters first.
+"""Search that forgives a hyphen, and that puts the chapters first, among them the one that is about the word.
 
 The index knows a compound both in its parts and as one word, so that "gradcam" finds Grad-CAM; the query is joined likewise.
+It does not know how often a page uses a word. So each word gets a home, the chapter that uses it most, told by its capitals
+where it has some inside (ALE, ZeRO); search_scorer.js puts the home first among chapters without the word in their titles.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.search.en import SearchEnglish
 
 # Grad-CAM, all-reduce, all_reduce; two or three parts of letters.
 COMPOUND = re.compile(r"(?<![\w-])[^\W\d_]+(?:[-‐‑_][^\W\d_]+){1,2}(?![\w-])")
+WORD = re.compile(r"[^\W\d_]{2,}")
+AT_LEAST = 5  # a word used more seldom has no home
 # Runs on the search page, after searchtools.js and _static/found.js. `Search`, `Stemmer` and `stopwords` are Sphinx's.
 SEARCH_PAGE = r"""
 var splitQuery = (query) => {
@@ -57,11 +67,68 @@ if (!location.pathname.endsWith("/search.html")) {
 class ForgivingEnglish(SearchEnglish):
     """English words, and each hyphenated compound once more as one word."""
 
-    js_splitter_code = SEARCH_PAGE
+    homes: ClassVar[dict[str, str]] = {}
+
+    @property
+    def js_splitter_code(self) -> str:
+        """What the search page runs, and the words' homes, which it ranks by."""
+        return (
+            f"{SEARCH_PAGE}\nconst WORD_HOMES = {json.dumps(self.homes, ensure_ascii=False, separators=(',', ':'))};\n"
+        )
 
     def split(self, input: str) -> list[str]:
         """The words of a text."""
         return super().split(input) + [re.sub(r"[\W_]", "", compound) for compound in COMPOUND.findall(input)]
+
+
+def count_words(app: Sphinx, document: nodes.document) -> None:
+    """Remember how often the prose of a chapter uses each word."""
+    if re.match(r"chapters/(?!faq/).+/(?!index$)", app.env.docname):
+        text = " ".join(_prose(document))
+        words = WORD.findall(text) + [re.sub(r"[\W_]", "", compound) for compound in COMPOUND.findall(text)]
+        _counts(app.env)[app.env.docname] = Counter(as_asked(word) for word in words)
+
+
+def as_asked(word: str) -> str:
+    """A word in small letters, unless it has capitals inside: WORD_HOMES is asked for both forms of a query."""
+    return word if word[1:] != word[1:].lower() else word.lower()
+
+
+def _prose(node: nodes.Node) -> Iterator[str]:
+    if isinstance(node, nodes.Text):
+        yield node.astext()
+    elif not isinstance(node, (nodes.literal_block, nodes.comment, nodes.raw, nodes.math_block, nodes.math)):
+        for child in node.children:
+            yield from _prose(child)
+
+
+def _counts(env: BuildEnvironment) -> dict[str, Counter]:
+    return env.__dict__.setdefault("book_word_counts", {})
+
+
+def purge(app: Sphinx, env: BuildEnvironment, page: str) -> None:
+    """Forget a page that is read anew."""
+    _counts(env).pop(page, None)
+
+
+def merge(app: Sphinx, env: BuildEnvironment, pages: set[str], other: BuildEnvironment) -> None:
+    """Take over what another process has read."""
+    _counts(env).update({page: words for page, words in _counts(other).items() if page in pages})
+
+
+def find_homes(app: Sphinx, env: BuildEnvironment) -> None:
+    """The chapter that uses a word most, for every word that one chapter uses often."""
+    ForgivingEnglish.homes = homes(_counts(env))
+
+
+def homes(counts: dict[str, Counter]) -> dict[str, str]:
+    """For each word that a page uses AT_LEAST times the page with the most uses, the first by name where two have as many."""
+    best: dict[str, tuple[int, str]] = {}
+    for page in sorted(counts):
+        for word, uses in counts[page].items():
+            if uses >= max(AT_LEAST, best.get(word, (0,))[0] + 1):
+                best[word] = (uses, page)
+    return {word: page for word, (_, page) in sorted(best.items())}
 
 
 def use_scorer(app: Sphinx, config) -> None:
@@ -73,5 +140,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_search_language(ForgivingEnglish)
     app.connect("config-inited", use_scorer)
+    app.connect("doctree-read", count_words)
+    app.connect("env-purge-doc", purge)
+    app.connect("env-merge-info", merge)
+    app.connect("env-updated", find_homes)
     app.add_js_file(None, body=TAKE, priority=150)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

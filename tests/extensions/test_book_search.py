@@ -1,7 +1,10 @@
-"""The index knows a compound in its parts and as one word."""
+"""The index knows a compound in its parts and as one word, and the chapter that uses a word most."""
+
+from collections import Counter
 
 import pytest
-from book_search import ForgivingEnglish
+from book_search import AT_LEAST, ForgivingEnglish, _prose, as_asked, homes
+from docutils.core import publish_doctree
 
 
 @pytest.mark.parametrize(
@@ -16,3 +19,17 @@ from book_search import ForgivingEnglish
 )
 def test_compounds_of_two_or_three_words_are_joined_too(text, words):
     assert ForgivingEnglish({}).split(text) == words
+
+
+def test_a_word_lives_where_it_is_used_most():
+    counts = {"b": Counter(lens=9, patch=6), "a": Counter(lens=6, patch=6, rare=AT_LEAST - 1)}
+    assert homes(counts) == {"lens": "b", "patch": "a"}
+
+
+def test_capitals_inside_a_word_tell_it_from_another():
+    assert [as_asked(word) for word in ("Zero", "ZeRO", "ALE", "Ale")] == ["zero", "ZeRO", "ALE", "ale"]
+
+
+def test_code_and_formulas_do_not_count():
+    document = publish_doctree("Prose here.\n\n.. code::\n\n   hidden\n\n.. math:: unseen\n")
+    assert " ".join(_prose(document)) == "Prose here."

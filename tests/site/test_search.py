@@ -37,6 +37,22 @@ def test_a_word_is_found_with_and_without_its_hyphen_chapters_first(desk, query,
     assert all(at > len(links) - 1 - len(library) for at in library), "the library stands above a page"
 
 
+@pytest.mark.parametrize(
+    ("query", "chapter"),
+    [
+        ("ALE", "chapters/formulas/global_effects.html"),  # its stem is also that of "al" in "et al."
+        ("dropout", "chapters/code/train_an_rnn.html"),  # in no title; before, the first by name
+        ("LSTM", "chapters/formulas/recurrence_and_gates.html"),
+        ("卷积", "chapters/concepts/convolutional_networks.html"),
+        ("注意力", "reference/glossary.html"),
+        ("temperature", "chapters/formulas/softmax_and_cross_entropy.html"),
+    ],
+)
+def test_the_page_that_is_about_the_word_comes_first(desk, query, chapter):
+    _, links = results(desk, query)
+    assert links[0].startswith(chapter)
+
+
 @pytest.mark.parametrize("query", ["occlusion", "smoothgrad", "gradcam", "grad-cam"])
 def test_a_hit_is_marked_and_in_sight(desk, query):
     page, _ = results(desk, query)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
 
 __all__ = [
+    "as_number",
     "check_divisible",
     "check_finite",
     "check_floating",
@@ -110,6 +112,20 @@ def values_can_be_read(tensor: Tensor) -> bool:
         or torch.compiler.is_compiling()
         or torch.jit.is_tracing()
     )
+
+
+def as_number(name: str, value: Real, *, rule: str = "a number") -> float:
+    """A real number as a float, of whatever kind it is, those of numpy included; a bool is none.
+
+    >>> as_number("noise", 2)
+    2.0
+
+    Raises:
+        TypeError: anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {rule}, got {type(value).__name__} {value!r:.60}")
+    return float(value)
 
 
 def check_positive_int(name: str, value: int) -> None:

@@ -1,16 +1,18 @@
 """What stands for "absent": the input that an explanation compares with."""
 
+from numbers import Real
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.core.validation import check_finite, check_not_empty
+from lib.core.validation import as_number, check_finite, check_not_empty
 
 __all__ = ["baseline_like", "check_background"]
 
 
 def baseline_like(
-    baseline: float | Tensor, inputs: Float[Tensor, "batch *features"]
+    baseline: Real | Tensor, inputs: Float[Tensor, "batch *features"]
 ) -> Float[Tensor, "batch *features"]:
     """Spread a number, or a tensor that broadcasts to the inputs, to the inputs' shape.
 
@@ -19,9 +21,8 @@ def baseline_like(
         ValueError: a shape that does not broadcast to the inputs', NaN or infinity.
     """
     if not isinstance(baseline, Tensor):
-        if isinstance(baseline, bool) or not isinstance(baseline, int | float):
-            raise TypeError(f"baseline must be a number or a torch.Tensor, got {type(baseline).__name__}")
-        baseline = torch.tensor(float(baseline), dtype=inputs.dtype, device=inputs.device)
+        number = as_number("baseline", baseline, rule="a number or a torch.Tensor")
+        baseline = torch.tensor(number, dtype=inputs.dtype, device=inputs.device)
     if baseline.dtype != inputs.dtype:
         raise TypeError(f"baseline must have the dtype of inputs, {inputs.dtype}, got {baseline.dtype}")
     check_finite("baseline", baseline)

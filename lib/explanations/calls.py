@@ -32,8 +32,8 @@ def check_inputs(inputs: Tensor, name: str = "inputs") -> None:
     """
     if isinstance(inputs, Tensor) and inputs.dtype in (torch.int32, torch.int64) and inputs.ndim == 2:
         raise TypeError(
-            f"{name} must be floating point, got {inputs.dtype}; token ids have no gradient: embed them first, "
-            "and explain the rest of the model at the embeddings [batch, tokens, features]"
+            f"{name} must be floating point, got {inputs.dtype}; convert a table with {name}.float(); token ids have no "
+            "gradient: embed them first, and explain the rest of the model at the embeddings [batch, tokens, features]"
         )
     if not isinstance(inputs, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(inputs).__name__}")
@@ -181,11 +181,19 @@ def gradient_of(scores: Float[Tensor, " batch"], tensor: Tensor, name: str) -> T
     An example's score depends on that example alone, so the gradient of the sum is the stack of gradients.
 
     Raises:
-        ValueError: the scores do not depend on ``tensor`` through differentiable operations.
+        ValueError: the scores do not depend on ``tensor`` through differentiable operations; recurrent layers by cuDNN.
     """
     gradient = None
-    if scores.requires_grad:
-        (gradient,) = torch.autograd.grad(scores, tensor, torch.ones_like(scores), allow_unused=True)
+    try:
+        if scores.requires_grad:
+            (gradient,) = torch.autograd.grad(scores, tensor, torch.ones_like(scores), allow_unused=True)
+    except RuntimeError as error:
+        if "cudnn RNN backward" not in str(error):
+            raise
+        raise ValueError(
+            "the model's recurrent layers must not run by cuDNN, which has no gradient in evaluation mode: explain it inside "
+            "torch.backends.cudnn.flags(enabled=False), or on the CPU"
+        ) from error
     if gradient is None:
         raise ValueError(
             f"no gradient leads from the model's output back to {name}: "

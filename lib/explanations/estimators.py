@@ -23,7 +23,7 @@ def model_of(estimator) -> Callable[[Float[Tensor, "batch features"]], Float[Ten
             [7.]], dtype=torch.float64)
 
     Raises:
-        TypeError: neither a classifier with ``predict_proba`` nor a regressor.
+        TypeError: neither a classifier with ``predict_proba`` nor a regressor; one of columns that hold words (at the call).
         ValueError: inputs that are no table; probabilities for several outputs at once; not fitted (at the call).
     """
     predict = getattr(estimator, "predict_proba", None)
@@ -37,7 +37,12 @@ def model_of(estimator) -> Callable[[Float[Tensor, "batch features"]], Float[Ten
             import pandas as pd  # there, since the estimator was fitted on its frame
 
             table = pd.DataFrame(table, columns=estimator.feature_names_in_)
-        outputs = predict(table)
+        try:
+            outputs = predict(table)
+        except TypeError as error:
+            raise TypeError(
+                f"estimator must predict from numbers alone, which tensors hold; words have to be encoded before: {error}"
+            ) from error
         if isinstance(outputs, list):
             raise ValueError(
                 f"estimator must be one classifier with one row of probabilities an example, got {len(outputs)} outputs; "

@@ -122,6 +122,18 @@ def with_end(function):
     return nn.Sequential(*MODEL, Last())
 
 
+class AsByCudnn(torch.autograd.Function):
+    """Refuses its gradient in evaluation mode, as cuDNN's recurrent layers do."""
+
+    @staticmethod
+    def forward(_ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx, _gradient):
+        raise RuntimeError("cudnn RNN backward can only be called in training mode")
+
+
 def one(value):
     """The inputs with one wrong number in the second row."""
     x = X.clone()
@@ -162,6 +174,7 @@ WITHOUT_GRADIENT = [
     (lambda f: f(with_end(lambda y: nn.functional.one_hot(y.argmax(1), 3).float()), X, 0), ValueError, NO_PATH),
     # A gradient exists, but only towards a parameter.
     (lambda f: f(with_end(lambda y: y.detach() * nn.Parameter(torch.ones(3))), X, 0), ValueError, NO_PATH),
+    (lambda f: f(with_end(AsByCudnn.apply), X, 0), ValueError, "the model's recurrent layers must not run by cuDNN"),
 ]
 
 FITTED_ON_CLASSES = RidgeClassifier().fit(X, TARGET)
@@ -404,8 +417,8 @@ KNOBS = {
         (lambda: PERMUTE(MODEL, X, TARGET, chunk_size=0), ValueError, "chunk_size must be at least 1, got 0"),
         (lambda: PERMUTE(MODEL, X, TARGET, generator=None), TypeError, "generator must be a torch.Generator, got NoneType"),
         (lambda: PERMUTE(MODEL, X, TARGET, score="accuracy"), TypeError, "score must be a callable of outputs and labels, got str"),
-        (lambda: PERMUTE(MODEL, X, TARGET, score=lambda outputs, labels: outputs), TypeError, "score must return one number, got Tensor"),
-        (lambda: PERMUTE(MODEL, X, TARGET, score=lambda outputs, labels: None), TypeError, "score must return one number, got NoneType"),
+        (lambda: PERMUTE(MODEL, X, TARGET, score=lambda outputs, labels: outputs), TypeError, "the score must be one number, got Tensor"),
+        (lambda: PERMUTE(MODEL, X, TARGET, score=lambda outputs, labels: None), TypeError, "the score must be one number, got NoneType"),
         (lambda: PERMUTE(MODEL, X, TARGET, score=lambda outputs, labels: float("nan")), ValueError, "the score must be finite, got nan"),
         (lambda: PERMUTE(with_end(lambda y: y * torch.nan), X, TARGET), ValueError, "the model's output must be finite, got nan at (0, 0)"),
         (lambda: PERMUTE(with_end(lambda y: y[:, 0]), X, TARGET), ValueError, "the model's output must have 2 axes (batch, classes), got 1 with shape"),
@@ -458,6 +471,7 @@ KNOBS["kernel_shap"] += [
     (lambda: KERNEL(MODEL, X, 0, samples=64.0), TypeError, "samples must be an int, got float 64.0"),
     (lambda: KERNEL(MODEL, X, 0, generator=0), TypeError, "generator must be a torch.Generator, got int"),
 ]  # fmt: skip
+NOBODY_NEAR = "width must leave random inputs near the example, got weights of which all are rounded to 0"
 KNOBS["lime"] += [
     (lambda: LIME(MODEL, X, 0, samples=6), ValueError, "samples must be more than the 6 weights that are fitted, got 6"),
     (lambda: LIME(MODEL, X, 0, samples=1e3), TypeError, "samples must be an int, got float 1000.0"),
@@ -465,6 +479,9 @@ KNOBS["lime"] += [
     (lambda: LIME(MODEL, X, 0, width=0), ValueError, "width must be positive, got 0"),
     (lambda: LIME(MODEL, X, 0, width=float("inf")), ValueError, "width must be finite, got inf"),
     (lambda: LIME(MODEL, X, 0, width="wide"), TypeError, "width must be a number, got str 'wide'"),
+    (lambda: LIME(MODEL, X, 0, width=0.01), ValueError, NOBODY_NEAR),
+    (lambda: LIME(MODEL, X + 1000, 0), ValueError, NOBODY_NEAR),
+    (lambda: LIME(MODEL, X, 0, segments=torch.arange(6), width=1e-3), ValueError, NOBODY_NEAR),
     (lambda: LIME(MODEL, X, 0, ridge=-1.0), ValueError, "ridge must be at least 0, got -1.0"),
     (lambda: LIME(MODEL, X, 0, ridge=True), TypeError, "ridge must be a number, got bool True"),
     (lambda: LIME(MODEL, X, 0, generator=0), TypeError, "generator must be a torch.Generator, got int"),
@@ -487,6 +504,7 @@ TREE = DecisionTreeClassifier().fit(X, TARGET)
 STARTED = GradientBoostingRegressor(n_estimators=1, init=LinearRegression()).fit(X, TARGET)
 SORTED = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1, categorical_features=[0])
 SORTED.fit(torch.arange(90.0)[:, None] % 3, [0.0, 5, 1] * 30)
+WEIGHTED = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1).fit(X, X[:, 0], sample_weight=[1.0, 2, 3, 4])
 KNOWN_TREES = "estimator must be a decision tree, random forest, extra trees or (histogram) gradient boosting of scikit-learn, got"
 KNOBS["tree_shap"] = [
     (lambda: tree_shap(AdaBoostClassifier(n_estimators=1).fit(X, TARGET), X, 0), TypeError, f"{KNOWN_TREES} AdaBoostClassifier"),
@@ -496,6 +514,7 @@ KNOBS["tree_shap"] = [
     (lambda: tree_shap(DecisionTreeClassifier(), X, 0), ValueError, "This DecisionTreeClassifier instance is not fitted yet"),
     (lambda: tree_shap(TWO_OUTPUTS, X, 0), ValueError, "estimator must have one output, got 2; fit one for each"),
     (lambda: tree_shap(STARTED, X, 0), ValueError, "estimator must start from a constant, got init LinearRegression(), which its trees do not hold"),
+    (lambda: tree_shap(WEIGHTED, X, 0), ValueError, "background must be given for histogram boosting fitted with sample_weight, got None"),
     (lambda: tree_shap(SORTED, X[:, :1], 0), ValueError, "estimator must split on numbers only, got splits on categories"),
     (lambda: tree_shap(TREE, X[:, :5], 0), ValueError, "inputs must have the 6 features that estimator was fitted on, got 5"),
     (lambda: tree_shap(TREE, X[0], 0), ValueError, "inputs must have 2 axes (batch, features), got 1 with shape (6,)"),
@@ -554,6 +573,8 @@ BRANCHES = Branches()
 MAPS = [
     (lambda f: f(BRANCHES, PICTURES, 0, layer="last"), ValueError, "layers must name modules of the model, got ['last'"),
     (lambda f: f(BRANCHES, PICTURES, 0, layer=""), ValueError, "layers must name modules of the model, got [''"),
+    (lambda f: f(BRANCHES, PICTURES, 0, layer=["maps"]), TypeError, "layer and head must be names, as model.named_modules() has them, got list"),
+    (lambda f: f(BRANCHES, PICTURES, 0, layer=BRANCHES.maps), TypeError, "layer and head must be names, as model.named_modules() has them, got Conv2d"),
     (lambda f: f(BRANCHES, PICTURES, 0, layer="idle"), ValueError, "'idle' was not run when the model classified the inputs"),
     (lambda f: f(BRANCHES, PICTURES, 0, layer="flat"), ValueError, "layer 'flat' must put out maps [batch, maps, rows, columns], got (4, 4)"),
     (lambda f: f(BRANCHES, PICTURES, 0, layer="reader"), ValueError, "layer 'reader' must put out maps [batch, maps, rows, columns], got tuple"),

@@ -18,6 +18,7 @@ from lib.core import capture, fixed_seed, seeded
 from lib.data import load_mnist
 from lib.explanations import (
     completeness_gap,
+    counterfactuals,
     deep_lift,
     deletion_curve,
     exact_shapley,
@@ -31,7 +32,9 @@ from lib.explanations import (
     integrated_gradients,
     kernel_shap,
     lime,
+    max_sensitivity,
     occlusion,
+    permutation_importance,
     permutation_shapley,
     rise,
     saliency,
@@ -781,3 +784,23 @@ def test_a_thread_that_looks_inside_a_model_may_explain_it_while_another_does():
         go_on.set()
         assert torch.equal(first.result(timeout=60), saliency(model, x, target))
         assert second.result(timeout=60).shape == x.shape
+
+
+NUMBERS_AS_KNOBS = {
+    "baseline": lambda m, x, n: integrated_gradients(m, x, 1, baseline=n),
+    "noise of smoothgrad": lambda m, x, n: smoothgrad(m, x, 1, noise=n, generator=seeded(0)),
+    "noise of infidelity": lambda m, x, n: infidelity(m, x, 1, x, noise=n, generator=seeded(0)),
+    "radius": lambda m, x, n: max_sensitivity(m, x, 1, saliency, radius=n, generator=seeded(0)),
+    "width": lambda m, x, n: lime(m, x, 1, background=x, width=n, generator=seeded(0)),
+    "ridge": lambda m, x, n: lime(m, x, 1, background=x, ridge=n, generator=seeded(0)),
+    "level": lambda m, x, n: counterfactuals(m, x, 1, level=n, background=x, changeable=[0]).distance,
+    "a score": lambda m, x, n: permutation_importance(m, x, x[:, 0], score=lambda *_: n, generator=seeded(0)).drops,
+}
+
+
+@pytest.mark.parametrize("explain", NUMBERS_AS_KNOBS.values(), ids=NUMBERS_AS_KNOBS)
+def test_a_number_of_numpy_is_a_number(explain):
+    model, x, _ = build("rows")
+    expected = explain(model, x, 2.0)
+    for number in (np.float64(2), np.float32(2), np.float16(2), np.int64(2), 2):
+        assert torch.equal(explain(model, x, number), expected)

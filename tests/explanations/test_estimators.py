@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from torch.testing import assert_close
 
 from lib.core import seeded
@@ -49,3 +50,11 @@ def test_a_method_without_gradient_explains_it():
     estimator = LinearRegression().fit(X.numpy(), X.numpy() @ [1.0, -2.0, 3.0, 0.5])
     found = occlusion(model_of(estimator), X, 0, window=(1,))
     assert_close(found, X * torch.tensor([1.0, -2.0, 3.0, 0.5]), rtol=1e-4, atol=1e-5)  # a least-squares fit in float32
+
+
+def test_columns_of_words_are_refused_with_the_rule():
+    frame = pd.DataFrame({"colour": ["red", "blue"] * 30, "size": X[:, 0].numpy()})
+    encoded = make_column_transformer((OneHotEncoder(), ["colour"]), remainder="passthrough")
+    model = model_of(make_pipeline(encoded, LinearRegression()).fit(frame, LABELS))
+    with pytest.raises(TypeError, match="estimator must predict from numbers alone, which tensors hold"):
+        model(X[:, :2])

@@ -1,6 +1,7 @@
 """The difference of two scores, handed back from layer to layer."""
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,9 @@ _ACTIVATIONS = frozenset({
     "relu", "relu6", "leaky_relu", "prelu", "elu", "celu", "selu", "gelu", "silu", "mish", "softplus", "softsign",
     "tanh", "sigmoid", "log_sigmoid", "hardtanh", "hardswish", "hardsigmoid", "threshold", "clamp", "clamp_min",
 })  # fmt: skip
-_MAXIMA = frozenset({"max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool2d"})
+_MAXIMA = frozenset({
+    "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "amax",
+})  # fmt: skip
 _MISSED = 0.01  # what the sum may miss, as a share of the attributions' sizes
 
 
@@ -27,7 +30,7 @@ def deep_lift(
     inputs: Float[Tensor, "batch *features"],
     target: Target,
     *,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> Float[Tensor, "batch *features"]:

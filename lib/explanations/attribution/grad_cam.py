@@ -160,9 +160,14 @@ def _maps_and_scores(
     """Run the model once; with ``graph``, one begins at the maps of ``layer``.
 
     Raises:
-        TypeError: a model that is not a module.
+        TypeError: a model that is not a module, a layer that is no name.
         ValueError: a layer that is not in the model, did not run, or put out no maps; one of ``others`` likewise.
     """
+    for name in (layer, *others):
+        if not isinstance(name, str):
+            raise TypeError(
+                f"layer and head must be names, as model.named_modules() has them, got {type(name).__name__}"
+            )
     ran, maps = {}, []
 
     def keep(output: Tensor) -> Tensor:

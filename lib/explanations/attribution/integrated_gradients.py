@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from numbers import Real
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ def integrated_gradients(
     inputs: Float[Tensor, "batch *features"],
     target: Target,
     *,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     steps: int = 50,
     power: int = 1,
     arguments: Sequence[Tensor] = (),

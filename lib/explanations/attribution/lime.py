@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_positive_int
+from lib.core.validation import as_number, check_positive_int
 from lib.explanations.calls import Score, check_generator, explaining
 from lib.explanations.coalitions import Game
 
@@ -24,8 +25,8 @@ def lime(
     generator: torch.Generator,
     segments: Tensor | None = None,
     samples: int = 1000,
-    width: float | None = None,
-    ridge: float = 1.0,
+    width: Real | None = None,
+    ridge: Real = 1.0,
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> Float[Tensor, "batch *features"]:
@@ -44,15 +45,16 @@ def lime(
 
     Raises:
         TypeError: a width or ridge that is no number; what `exact_shapley` refuses.
-        ValueError: a width that is not positive, a ridge below 0, one background row for a table, too few samples.
+        ValueError: a width that is not positive or leaves no sample near x, a ridge below 0, one background row for a
+            table, too few samples.
     """
     check_positive_int("samples", samples)
     check_generator(generator)
     if width is not None:
-        _check_number("width", width)
+        width = _finite("width", width)
         if width <= 0:
             raise ValueError(f"width must be positive, got {width}")
-    _check_number("ridge", ridge)
+    ridge = _finite("ridge", ridge)
     if ridge < 0:
         raise ValueError(f"ridge must be at least 0, got {ridge}")
     with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:
@@ -115,6 +117,11 @@ def _ridge_fit(
     ridge: float,
 ) -> Float64[Tensor, " players"]:
     """Weighted ridge regression with an intercept, which is not shrunk: both sides less their weighted means."""
+    if (weights[1:] == 0).all():  # all but the example itself, the first; there is nothing to fit
+        raise ValueError(
+            "width must leave random inputs near the example, got weights of which all are rounded to 0: the kernel is too "
+            "narrow, or the example too far from the background"
+        )
     share = weights / weights.sum()
     z, scores = z - share @ z, scores - share @ scores
     weighted = z * weights[:, None]
@@ -123,8 +130,8 @@ def _ridge_fit(
     return torch.linalg.pinv(weighted.T @ z + penalty, hermitian=True) @ (weighted.T @ scores)
 
 
-def _check_number(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__} {value!r}")
+def _finite(name: str, value: Real) -> float:
+    value = as_number(name, value)
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
+    return value

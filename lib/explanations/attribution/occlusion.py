@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -22,7 +23,7 @@ def occlusion(
     *,
     window: tuple[int, ...],
     stride: tuple[int, ...] | None = None,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     reveal: bool = False,
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,

@@ -1,6 +1,7 @@
 """The score of randomly masked copies, averaged over the masks that show an entry."""
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Float, Int64
@@ -24,7 +25,7 @@ def rise(
     cells: tuple[int, ...],
     generator: torch.Generator,
     samples: int = 1000,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
 ) -> Float[Tensor, "batch *features"]:

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_positive_int
+from lib.core.validation import as_number, check_positive_int
 from lib.explanations.calls import at_least_single, check_generator, explaining
 
 __all__ = ["smoothgrad"]
@@ -20,7 +21,7 @@ def smoothgrad(
     target: Target,
     *,
     generator: torch.Generator,
-    noise: float = 0.1,
+    noise: Real = 0.1,
     samples: int = 32,
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
@@ -41,8 +42,7 @@ def smoothgrad(
     check_positive_int("samples", samples)
     if samples % 2:
         raise ValueError(f"samples must be even, since noise is drawn in pairs, got {samples}")
-    if isinstance(noise, bool) or not isinstance(noise, int | float):
-        raise TypeError(f"noise must be a number, got {type(noise).__name__} {noise!r}")
+    noise = as_number("noise", noise)
     if not (noise >= 0 and math.isfinite(noise)):
         raise ValueError(f"noise must be a finite standard deviation of at least 0, got {noise}")
     check_generator(generator)

@@ -51,6 +51,11 @@ def tree_shap(
     classes = target_classes(target, len(inputs), torch.device("cpu"))
     outputs = trees[0].values.shape[1]
     check_indices("target", classes, outputs, f"the {outputs} classes")
+    if background is None and getattr(estimator, "_fitted_with_sw", False):
+        raise ValueError(
+            "background must be given for histogram boosting fitted with sample_weight, got None: its nodes count the "
+            "training data, but do not keep the weights"
+        )
     others = None if background is None else check_background(background, inputs).cpu()
     total = torch.zeros(inputs.shape[::-1], dtype=torch.float64, device="cpu")  # features × batch
     for tree in trees:
@@ -135,8 +140,8 @@ def _tree(left, right, feature, threshold, cover, values, *, single: bool) -> _T
             continue
         name, at = int(feature[node]), float(threshold[node])
         low, high, share = path.get(name, (-math.inf, math.inf, 1.0))
-        # A split lies inside of what the splits above it have left.
-        for child, bounds in ((left[node], (low, at)), (right[node], (at, high))):
+        # A split lies inside of what those above it have left, but for one at ∞, which sends what is missing to the right.
+        for child, bounds in ((left[node], (low, min(at, high))), (right[node], (max(at, low), high))):
             part = float(cover[child]) / max(float(cover[node]), 1e-300)
             waiting.append((int(child), path | {name: (*bounds, share * part)}))
     longest = max(len(path) for _, path in leaves)

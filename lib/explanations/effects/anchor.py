@@ -64,7 +64,7 @@ def anchor(
 ) -> Anchor:
     """The shortest rule under which the model keeps giving one example's class; of the shortest, that with most coverage.
 
-    Equation: eq-anchor-precision. Ribeiro, Singh & Guestrin 2018, equations 1 to 3; here all rules of 1 to ``longest``
+    Equation: eq-anchor-precision. Ribeiro, Singh & Guestrin 2018, equations 1 to 3; here all rules of 0 to ``longest``
     features are tried instead of a guided search. ``edges`` cut each feature; a condition holds it in the example's interval.
     A draw takes the held features from one background row that fits (if none does, from the example), the others from another.
 
@@ -100,18 +100,19 @@ def anchor(
 
         def precision_of(features: tuple[int, ...], others: Tensor) -> tuple[float, float]:
             """Share of draws with the target's answer, and its lower bound; ``others`` are the rows of what is not held."""
-            fitting = background[inside[:, features].all(dim=1)]
-            held = fitting if len(fitting) else score.inputs
             points = background[others]
-            points[:, features] = held[_draw(len(held), samples, generator)][:, features]
+            if features:
+                fitting = background[inside[:, features].all(dim=1)]
+                held = fitting if len(fitting) else score.inputs
+                points[:, features] = held[_draw(len(held), samples, generator)][:, features]
             return _share_of_target(score, points)
 
         others = _draw(len(background), samples, generator)  # the same for all rules, which are compared
         rules = []
-        for length in range(1, min(longest, inputs.shape[1]) + 1):
+        for length in range(min(longest, inputs.shape[1]) + 1):
             for features in combinations(range(inputs.shape[1]), length):
                 _, at_least = precision_of(features, others)
-                coverage = inside[:, features].all(dim=1).double().mean().item()
+                coverage = inside[:, list(features)].all(dim=1).double().mean().item()
                 rules.append(
                     (at_least >= precision, coverage if at_least >= precision else at_least, features, coverage)
                 )

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from numbers import Real
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_positive_int
+from lib.core.validation import as_number, check_positive_int
 from lib.explanations.baselines import check_background
 from lib.explanations.calls import Score, explaining
 
@@ -33,7 +34,7 @@ def counterfactuals(
     inputs: Float[Tensor, "batch features"],
     target: Target,
     *,
-    level: float,
+    level: Real,
     background: Float[Tensor, "background features"],
     changeable: Sequence[int],
     changes: int = 2,
@@ -62,8 +63,7 @@ def counterfactuals(
     check_columns("changeable", changeable, inputs)
     check_positive_int("changes", changes)
     check_positive_int("values", values)
-    if isinstance(level, bool) or not isinstance(level, int | float):
-        raise TypeError(f"level must be a number, got {type(level).__name__} {level!r}")
+    level = as_number("level", level)
     if not math.isfinite(level):
         raise ValueError(f"level must be finite, got {level}")
     scale = background.double().std(dim=0, correction=0)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from lib.core.validation import check_finite, check_positive_int, check_same_length
+from lib.core.validation import as_number, check_finite, check_positive_int, check_same_length
 from lib.explanations.calls import Score, check_generator, explaining
 
 from .columns import check_columns, check_table, rows_at_once
@@ -125,7 +125,6 @@ def _outputs(call: Score, points: Float[Tensor, "copies batch features"]) -> Flo
 def _value(score: Callable, outputs: Tensor, labels: Tensor) -> float:
     value = score(outputs, labels)
     value = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"score must return one number, got {type(value).__name__}")
-    check_finite("the score", torch.tensor(float(value)))
-    return float(value)
+    value = as_number("the score", value, rule="one number")
+    check_finite("the score", torch.tensor(value))
+    return value

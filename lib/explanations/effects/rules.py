@@ -18,9 +18,14 @@ def in_words(limits: Mapping[int, tuple[float, float]], names: Sequence[str]) ->
     for feature, (low, high) in limits.items():
         name = names[feature]
         if low == -math.inf:
-            words.append(f"{name} ≤ {high:g}")
+            words.append(f"{name} ≤ {_shown(high)}")
         elif high == math.inf:
-            words.append(f"{name} > {low:g}")
+            words.append(f"{name} > {_shown(low)}")
         else:
-            words.append(f"{low:g} < {name} ≤ {high:g}")
+            words.append(f"{_shown(low)} < {name} ≤ {_shown(high)}")
     return " and ".join(words) or "all"
+
+
+def _shown(limit: float) -> str:
+    """Six digits, and at least one behind the decimal point: limits of large numbers may lie a few units apart."""
+    return f"{limit:.{max(6, len(str(int(abs(limit)))) + 1)}g}"

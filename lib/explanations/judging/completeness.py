@@ -1,6 +1,7 @@
 """Do the attributions of an example add up to what the score gained?"""
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,7 +21,7 @@ def completeness_gap(
     target: Target,
     attributions: Float[Tensor, "batch *units"],
     *,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     background: Float[Tensor, "background *features"] | None = None,
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from jaxtyping import Float, Int64
@@ -36,7 +37,7 @@ def deletion_curve(
     attributions: Float[Tensor, "batch *units"],
     *,
     steps: int = 20,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     outputs: str = "logits",
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,
@@ -67,7 +68,7 @@ def insertion_curve(
     attributions: Float[Tensor, "batch *units"],
     *,
     steps: int = 20,
-    baseline: float | Tensor = 0.0,
+    baseline: Real | Tensor = 0.0,
     outputs: str = "logits",
     arguments: Sequence[Tensor] = (),
     chunk_size: int | None = None,

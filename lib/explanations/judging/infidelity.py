@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_finite, check_positive_int
+from lib.core.validation import as_number, check_finite, check_positive_int
 from lib.explanations.baselines import baseline_like
 from lib.explanations.calls import at_least_single, check_generator, explaining
 
@@ -22,8 +23,8 @@ def infidelity(
     attributions: Float[Tensor, "batch *features"],
     *,
     generator: torch.Generator,
-    noise: float | None = None,
-    baseline: float | Tensor = 0.0,
+    noise: Real | None = None,
+    baseline: Real | Tensor = 0.0,
     scaled: bool = False,
     samples: int = 200,
     arguments: Sequence[Tensor] = (),
@@ -47,8 +48,7 @@ def infidelity(
     """
     check_positive_int("samples", samples)
     check_generator(generator)
-    if noise is not None and (isinstance(noise, bool) or not isinstance(noise, int | float)):
-        raise TypeError(f"noise must be a number or None, got {type(noise).__name__} {noise!r}")
+    noise = None if noise is None else as_number("noise", noise, rule="a number or None")
     if noise is not None and not (noise > 0 and math.isfinite(noise)):
         raise ValueError(f"noise must be a finite standard deviation above 0, got {noise}")
     with explaining(model, inputs, target, arguments=arguments, chunk_size=chunk_size) as score:

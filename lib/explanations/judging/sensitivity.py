@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_positive_int
+from lib.core.validation import as_number, check_positive_int
 from lib.explanations.calls import at_least_single, check_generator, check_inputs
 
 from .infidelity import check_attributions
@@ -23,7 +24,7 @@ def max_sensitivity(
     method: Callable[[Callable, Tensor, Target], Tensor],
     *,
     generator: torch.Generator,
-    radius: float = 0.02,
+    radius: Real = 0.02,
     samples: int = 10,
 ) -> Float[Tensor, " batch"]:
     """Largest ‖φ(y) − φ(x)‖ / ‖φ(x)‖ among ``samples`` random y whose entries are at most ``radius`` from x's.
@@ -44,8 +45,7 @@ def max_sensitivity(
     check_inputs(inputs)
     check_positive_int("samples", samples)
     check_generator(generator)
-    if isinstance(radius, bool) or not isinstance(radius, int | float):
-        raise TypeError(f"radius must be a number, got {type(radius).__name__} {radius!r}")
+    radius = as_number("radius", radius)
     if not (radius > 0 and math.isfinite(radius)):
         raise ValueError(f"radius must be finite and above 0, got {radius}")
 

@@ -112,7 +112,25 @@ def test_max_pooling_by_hand():
     assert deep_lift(model, torch.tensor([[0.0, 1.0, 2.0]]), 0, baseline=start).tolist() == [[-1, 0, 0]]
 
 
-@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.MaxPool2d(3, 1, padding=1), nn.AdaptiveMaxPool2d(2)])
+class LargestOfColumn(nn.Module):
+    def forward(self, maps):
+        return maps.amax(3, keepdim=True)
+
+
+class LargestOfAll(nn.Module):
+    def forward(self, maps):
+        return F.adaptive_max_pool1d(maps.flatten(2), 1)[..., None]
+
+
+class LargestOfVolume(nn.Module):
+    def forward(self, maps):
+        return F.adaptive_max_pool3d(maps[:, None], 2).flatten(2)[..., None].transpose(1, 2)[:, :4]
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [nn.MaxPool2d(2), nn.MaxPool2d(3, 1, padding=1), nn.AdaptiveMaxPool2d(2), LargestOfColumn(), LargestOfAll(), LargestOfVolume()],
+)  # fmt: skip
 def test_the_sum_is_conserved_with_max_pooling(pool):
     with fixed_seed(0):
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), pool, nn.Conv2d(4, 4, 1), nn.Tanh(), nn.Flatten())

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -136,6 +137,19 @@ def test_attributions_differ_from_the_score_by_one_constant(kind, task, with_bac
         empty = model(X)[:, target] - found.sum(dim=1)
         constant = model(background)[:, target].mean() if with_background else empty.mean()
         assert_close(empty, constant.expand(len(X)))
+
+
+@pytest.mark.parametrize("kind", sorted(REGRESSORS.keys() - {"boosting"}))  # which takes no gaps
+def test_trees_that_were_fitted_with_gaps_explain_complete_rows(kind):
+    # A split at ∞ asks only whether a value is missing, and may stand below an ordinary one on the same feature.
+    gaps = X.clone()
+    gaps[::5, 0] = torch.nan
+    estimator, background = clone(REGRESSORS[kind]).fit(gaps.numpy(), SCORE.numpy()), X[50:63]
+    model = model_of(estimator)
+    exact = exact_shapley(model, X[:9], 0, background=background)
+    assert_close(tree_shap(estimator, X[:9], 0, background=background), exact)
+    empty = model(X)[:, 0] - tree_shap(estimator, X, 0).sum(dim=1)
+    assert_close(empty, empty[:1].expand(len(X)))
 
 
 @given(

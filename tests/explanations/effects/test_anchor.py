@@ -58,6 +58,27 @@ def test_the_shortest_rule_is_taken_and_of_the_shortest_the_one_that_fits_most_r
     assert found.fits(row).all()
 
 
+def test_where_the_answer_is_always_the_same_no_condition_is_needed():
+    found = asked(lambda x: x[:, 0] > -1, [0, 1, 2, 3])
+    assert (found.features, found.coverage, found.precision, found.found) == ((), 1, 1, True)
+    assert found.rule(["a", "b", "c", "d"]) == "all"
+    assert found.fits(X).all()
+
+
+def test_limits_of_large_numbers_are_told_apart():
+    seconds = 1.7e9 + torch.arange(300.0).double()[:, None]
+    edges = [torch.tensor([100.5, 200.5]).double() + 1.7e9]
+    found = anchor(
+        two_classes(lambda x: (x[:, 0] - 1.7e9 - 150).abs() < 50),
+        seconds[150:151],
+        1,
+        background=seconds,
+        edges=edges,
+        generator=seeded(0),
+    )
+    assert found.rule(["time"]) == "1700000100.5 < time ≤ 1700000200.5"
+
+
 def test_a_condition_between_two_edges_says_both_and_holds_its_upper_end():
     found = asked(lambda x: x[:, 2] == 1.5, [0, 0, 1.5, 0])
     # 0.5 < 1.5 ≤ 1.5: no other row of the background has the value 1.5, and those held at 1 are of class 0.

@@ -1,43 +1,40 @@
-/* One document out of many pages: their articles in order, each with names of its own, and links from page to page made links
-   inside of the document. Called with the addresses of the pages, without "#"; returns nothing and leaves the document in place. */
-async (addresses) => {
+/* One page of the book as a document of its own that can be bound with the others: names that are unique in the whole book,
+   and links that say where they lead in it. Called in the page, with the addresses of all pages, without "#",
+   and an origin that no link of the book has; leaves the document in place. */
+async ([addresses, origin]) => {
   const place = new Map(addresses.map((address, number) => [address, `page-${number + 1}`]));
-  const styles = new Set();
-  const book = document.createElement("main");
+  const here = location.href.split("#")[0];
+  const name = place.get(here);
+  const article = document.querySelector("article.bd-article");
+  if (!article || !name) throw new Error(`${here} is no page of the rendered book`);
 
-  for (const [address, name] of place) {
-    const page = new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html");
-    const article = page.querySelector("article.bd-article");
-    if (!article) throw new Error(`${address} is no page of the rendered book`);
-    for (const style of page.head.querySelectorAll("style")) styles.add(style.textContent);
-    article.querySelectorAll("script, noscript, .headerlink, .pst-js-only").forEach((part) => part.remove());
-    article.querySelectorAll("details").forEach((fold) => (fold.open = true));
-
-    for (const named of article.querySelectorAll("[id]")) named.id = `${name}-${named.id}`;
-    for (const attribute of ["for", "aria-labelledby", "aria-describedby"])
-      for (const part of article.querySelectorAll(`[${attribute}]`))
-        part.setAttribute(attribute, part.getAttribute(attribute).split(" ").map((id) => `${name}-${id}`).join(" "));
-    for (const picture of article.querySelectorAll("[src]")) {
-      picture.setAttribute("src", new URL(picture.getAttribute("src"), address).href);
-      picture.removeAttribute("loading"); // on paper everything is in view
-    }
-    for (const link of article.querySelectorAll("a[href]")) {
-      const [target, anchor] = new URL(link.getAttribute("href"), address).href.split("#");
-      const page = place.get(target);
-      if (page) link.setAttribute("href", anchor ? `#${page}-${decodeURIComponent(anchor)}` : `#${page}`);
-      else if (target.startsWith("http") && !target.startsWith(new URL("/", address).href)) link.setAttribute("href", link.href);
-      else link.removeAttribute("href"); // a file beside the pages, which a PDF does not have
-    }
-    const section = document.createElement("section");
-    section.id = name;
-    section.className = "bd-article printed-page";
-    section.append(...document.adoptNode(article).childNodes);
-    book.append(section);
+  article.querySelectorAll("script, noscript, .headerlink, .pst-js-only").forEach((part) => part.remove());
+  article.querySelectorAll("details").forEach((fold) => (fold.open = true));
+  for (const named of article.querySelectorAll("[id]")) named.id = `${name}-${named.id}`;
+  for (const attribute of ["for", "aria-labelledby", "aria-describedby"])
+    for (const part of article.querySelectorAll(`[${attribute}]`))
+      part.setAttribute(attribute, part.getAttribute(attribute).split(" ").map((id) => `${name}-${id}`).join(" "));
+  for (const picture of article.querySelectorAll("[loading]")) picture.removeAttribute("loading"); // on paper everything is in view
+  for (const link of article.querySelectorAll("a[href]")) {
+    const [target, anchor] = link.href.split("#");
+    const page = place.get(target);
+    if (page) link.href = `${origin}${page}${anchor ? `-${decodeURIComponent(anchor)}` : ""}`;
+    else if (!target.startsWith("http") || target.startsWith(location.origin)) link.removeAttribute("href"); // a file beside the pages, which a PDF does not have
   }
 
-  const style = document.createElement("style");
-  style.textContent = [...styles, ".printed-page { break-before: page; } .printed-page:first-child { break-before: auto; }"].join("\n");
-  document.head.append(style);
+  const section = document.createElement("section");
+  section.id = name;
+  section.className = "bd-article";
+  section.append(...article.childNodes);
+  // Chromium gives a name in the PDF only to what the same page links to.
+  const names = document.createElement("nav");
+  for (const named of [section, ...section.querySelectorAll("[id]")]) {
+    const link = document.createElement("a");
+    link.href = `#${named.id}`;
+    names.append(link);
+  }
+  const book = document.createElement("main");
+  book.append(section, names);
   document.documentElement.dataset.theme = "light";
   document.body.replaceChildren(book);
   await document.fonts.ready;

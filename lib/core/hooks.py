@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from torch import Tensor, nn
+from torch import Tensor, jit, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.hooks import RemovableHandle
 
@@ -230,6 +230,8 @@ def one_at_a_time(model: nn.Module) -> Iterator[None]:
 
 
 def _is_compiled(module: nn.Module) -> bool:
+    if isinstance(module, jit.ScriptModule):  # by TorchScript, whose modules take no hooks
+        return True
     return type(module).__name__ == "OptimizedModule" or module._compiled_call_impl is not None
 
 

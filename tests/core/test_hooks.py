@@ -234,11 +234,16 @@ def compiled_within():
     return nn.Sequential(torch.compile(model(), backend="eager"))
 
 
-@pytest.mark.parametrize("build", [compiled_whole, compiled_in_place, compiled_within])
+def compiled_by_torchscript():
+    return torch.jit.trace(model(), torch.randn(5, 3))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own, of the compiler that is tested
+@pytest.mark.parametrize("build", [compiled_whole, compiled_in_place, compiled_within, compiled_by_torchscript])
 def test_layers_of_a_compiled_model_are_refused(build):
     network = build()
     network(torch.randn(5, 3))  # code compiled without hooks would go on without them
-    layer = next(name for name, module in network.named_modules() if isinstance(module, nn.ReLU))
+    *_, layer = (name for name, _ in network.named_modules())
     message = "layers of a compiled model run past hooks"
     with pytest.raises(ValueError, match=message), rewrite(network, {layer: lambda y: 2 * y}):
         pass

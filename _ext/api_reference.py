@@ -16,7 +16,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from formula_index import LABEL
+from formula_corners import LABEL
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective

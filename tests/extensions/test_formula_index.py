@@ -2,7 +2,7 @@
 
 import pytest
 from bs4 import BeautifulSoup
-from formula_index import find_formulas
+from formula_corners import find_formulas
 from tiny_book import COMPLETE, REPOSITORY, notebook
 
 PAGE = "# Chapter\n\n$$\ny = W x + b\n$$ (eq-affine)\n"
@@ -90,7 +90,7 @@ def test_the_page_shows_equation_function_and_test(three):
         "index.md",
         "# Book\n\n```{toctree}\nchapters/formulas/x\nformulas\n```\n\n```{py:function} lib.dense.linear(x)\n```\n",
     )
-    made.write("formulas.md", "# Formulas\n\n```{formula-index}\n```\n")
+    made.write("formulas.md", "# Formulas\n\n```{formula-index} convolution\n```\n")
     built = made.build()
     assert built.warnings == ""
     page = BeautifulSoup(built.html("formulas"), "html.parser")
@@ -118,17 +118,17 @@ def test_a_missing_corner_is_a_warning(three):
     assert f"eq-affine: {NO_TEST}" in made.build().warnings
 
 
-def two_tracks(three, *pages):
-    """A book with a formula on each of two tracks, a list, and pages of the index with these arguments."""
+def two_tracks(three, *pages, second="chapters/formulas/y", tracks=("dense networks", "attention")):
+    """A book with a formula in each of two chapters, a list, and pages of the index with these arguments."""
     made = three(
         function='def linear(x):\n    """Equations: eq-affine, eq-b"""\n',
         test=TEST.replace('("eq-affine")', '("eq-affine")\n@pytest.mark.equation("eq-b")'),
     )
-    made.write("chapters/formulas/x.ipynb", notebook(PAGE, book=COMPLETE | {"track": "dense networks"}))
-    second = PAGE.replace("# Chapter", "# Other").replace("eq-affine", "eq-b").replace("W x", "V x")
-    made.write("chapters/formulas/y.ipynb", notebook(second, book=COMPLETE | {"track": "attention"}))
+    made.write("chapters/formulas/x.ipynb", notebook(PAGE, book=COMPLETE | {"track": tracks[0]}))
+    other = PAGE.replace("# Chapter", "# Other").replace("eq-affine", "eq-b").replace("W x", "V x")
+    made.write(f"{second}.ipynb", notebook(other, book=COMPLETE | {"track": tracks[1]}))
     names = [f"page{number}" for number in range(len(pages))]
-    toctree = "\n".join(["chapters/formulas/x", "chapters/formulas/y", "list", *names])
+    toctree = "\n".join(["chapters/formulas/x", second, "list", *names])
     made.write("index.md", f"# Book\n\n```{{toctree}}\n{toctree}\n```\n\n```{{py:function}} lib.dense.linear(x)\n```\n")
     made.write("list.md", "# List\n\n```{formula-list}\n```\n")
     for name, argument in zip(names, pages, strict=True):
@@ -153,7 +153,36 @@ def test_a_page_shows_one_track_and_the_list_leads_to_all(three):
     ]
 
 
-def test_a_track_without_a_page_and_a_page_without_a_track_are_named(three):
+ONE_TRACK = {"second": "chapters/code/y", "tracks": ("dense networks", "dense networks")}
+
+
+def test_a_page_may_show_some_parts_of_a_track(three):
+    pages = ("dense networks\n:parts: code", "dense networks\n:parts: formulas, concepts")
+    built = two_tracks(three, *pages, **ONE_TRACK).build()
+    assert built.warnings == ""
+    for name, shown in (("page0", "V x"), ("page1", "W x")):
+        [entry] = BeautifulSoup(built.html(name), "html.parser").select(".formula .math")
+        assert shown in entry.get_text()
+    listed = BeautifulSoup(built.html("list"), "html.parser").select(".formula-list li > p > a:first-child")
+    assert {link["href"] for link in listed} == {
+        "page0.html#formulas-chapters-code-y",
+        "page1.html#formulas-chapters-formulas-x",
+    }
+
+
+def test_a_chapter_without_a_page_and_a_page_without_a_track_are_named(three):
     warnings = two_tracks(three, "dense networks", "vision").build().warnings
-    assert "no page of the formula index shows the track 'attention'" in warnings
+    assert (
+        "no page of the formula index shows the formulas of chapters/formulas/y: write one with {formula-index} attention"
+        in warnings
+    )
     assert "formula-index must name a track that has labelled equations, got 'vision'" in warnings
+
+
+def test_a_part_of_a_track_without_a_page_and_a_part_without_formulas_are_named(three):
+    pages = ("dense networks\n:parts: formulas", "dense networks\n:parts: faq")
+    warnings = two_tracks(three, *pages, **ONE_TRACK).build().warnings
+    assert (
+        "shows the formulas of chapters/code/y: write one with {formula-index} dense networks, or add code" in warnings
+    )
+    assert "got 'dense networks' in faq" in warnings

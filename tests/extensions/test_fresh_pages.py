@@ -14,7 +14,7 @@ PAGES = {
     "chapters/formulas/x.ipynb": notebook(CHAPTER),
     "chapters/formulas/z.md": "# Chapter Z\n\nNothing of note. {cite}`lecun`\n",
     "names.md": "# Names\n\n{doc}`chapters/formulas/x`, {ref}`idea`, {eq}`eq-affine`, {term}`kernel`, {func}`lib.dense.linear`.\n",
-    "formulas.md": "# Formulas\n\n```{formula-index}\n```\n",
+    "formulas.md": "# Formulas\n\n```{formula-list}\n```\n\n```{formula-index} convolution\n```\n",
     "map.md": "# Map\n\n```{source-map}\n```\n",
     "glossary.md": "# Glossary\n\n```{glossary}\nkernel\n  A small window.\n```\n",
     "works.md": "# Works\n\n```{bibliography}\n```\n",

@@ -17,7 +17,6 @@ from tools.notebooks import debts
 
 # At most 1.2 MB must come before a page is there, uncompressed (a host that compresses sends a third), and nothing of a search.
 MOST_BYTES = 1_200_000
-MOST_OF_AN_INDEX = 1_300_000  # a page of the formula index shows the formulas of a dozen chapters
 OF_A_SEARCH = ("searchindex.js", "searchtools.js", "language_data.js", "fontawesome.js", "tex-chtml.js")
 # Largest shift of the layout that web.dev still calls good.
 STEADY = 0.1
@@ -207,11 +206,11 @@ def too_high(page, notebook: str) -> list[str]:
     return faults
 
 
-def too_heavy(tab, *, search: bool, most: int = MOST_BYTES) -> list[str]:
+def too_heavy(tab, *, search: bool) -> list[str]:
     """More bytes than a page may have, or files that only a search needs."""
     sizes = dict(sorted(tab.sizes.items(), key=lambda item: -item[1]))
     faults = []
-    if sum(sizes.values()) > most:
+    if sum(sizes.values()) > MOST_BYTES:
         faults.append(f"{sum(sizes.values())} bytes, {list(sizes.items())[:5]} among them")
     if not search:
         faults += [f"{url} is for searches" for url in sizes if any(name in url for name in OF_A_SEARCH)]

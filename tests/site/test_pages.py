@@ -3,8 +3,6 @@
 import pytest
 from site_browser import DESK, PHONE, ROOT, View, visitor
 from site_checks import (
-    MOST_BYTES,
-    MOST_OF_AN_INDEX,
     WATCH_SHIFTS,
     broken_links,
     cut_without_an_edge,
@@ -44,11 +42,7 @@ def test_a_page_is_sound_in_every_view(page_name, newcomer):
     tab = newcomer.open(page_name)
     faults = {
         "jumps": jumps(tab.page),
-        "weight": too_heavy(
-            tab,
-            search=page_name == "search.html",
-            most=MOST_OF_AN_INDEX if page_name.startswith("reference/formulas/") else MOST_BYTES,
-        ),
+        "weight": too_heavy(tab, search=page_name == "search.html"),
         "requests that leave the site": tab.external_requests,
         "failed requests": tab.failed_requests,
         "images": undescribed_images(tab.page),

@@ -73,6 +73,11 @@ class Chapter:
         return cls(docname, front_matter or {}, (Cell(1, "markdown", text),))
 
     @property
+    def part(self) -> str:
+        """The part of the book in which it stands: its folder's name."""
+        return PurePosixPath(self.docname).parent.name
+
+    @property
     def book(self) -> dict:
         """What the chapter says of itself under the metadata key `book`."""
         return self.metadata.get("book") or {}

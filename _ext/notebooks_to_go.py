@@ -20,7 +20,8 @@ def replace_copies(app: Sphinx, error: Exception | None) -> None:
     paths = [Path(app.env.doc2path(name)) for name in sorted(app.env.found_docs)]
     notebooks = [path for path in paths if path.suffix == ".ipynb"]
     url = (app.config.html_theme_options.get("repository_url") or "").strip()
-    write_all(Path(app.outdir) / "_sources", notebooks, url, root, together=False)
+    branch = app.config.html_theme_options.get("repository_branch") or "main"
+    write_all(Path(app.outdir) / "_sources", notebooks, url, root, together=False, branch=branch)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

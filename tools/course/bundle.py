@@ -14,7 +14,7 @@ from tools.course.edition import student_edition
 from tools.course.exercises import Exercise, find_exercises
 from tools.notebooks import NotebookError, chapter_paths, read, write
 from tools.notebooks.files import ROOT
-from tools.plain import Labels, command_to_install, for_anywhere
+from tools.plain import Labels, command_to_install, first_cell, for_anywhere, peers
 
 FOLDER = ROOT / "_build" / "course"
 NAME = "inside-large-models-course"
@@ -76,7 +76,8 @@ def _edition(path: Path, labels: Labels, has: Callable[[str], bool]) -> tuple[Pa
     except NotebookError as error:
         raise NotebookError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
     install = command_to_install("/".join([".."] * (len(place.parts) - 1)), ROOT)
-    return place, for_anywhere(edition, place.with_suffix("").as_posix(), labels, has, install), entry
+    first = first_cell(edition, install)
+    return place, for_anywhere(edition, place.with_suffix("").as_posix(), labels, has, first), entry
 
 
 def _entry(place: Path, notebook: NotebookNode, exercises: list[Exercise]) -> str:
@@ -99,9 +100,9 @@ def _copy_library(folder: Path) -> None:
 
 
 def _requirements() -> str:
-    """The book's own pins, of what `lib` and a notebook server need; the library itself comes last."""
+    """The book's own pins, of what `lib`, the chapters and a notebook server need; the library itself comes last."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = {_name(requirement) for requirement in project["dependencies"]} | _TO_RUN_NOTEBOOKS
+    wanted = {_name(requirement) for requirement in project["dependencies"]} | set(peers()) | _TO_RUN_NOTEBOOKS
     pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     chosen = [line for line in pins if "==" in line and not line.startswith("#") and _name(line) in wanted]
     return "\n".join(["-c constraints.txt", *chosen, "-e .", ""])

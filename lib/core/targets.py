@@ -45,6 +45,11 @@ def check_outputs(outputs: Float[Tensor, "batch classes"], target: Int64[Tensor,
         TypeError: outputs that are no floating-point tensor.
         ValueError: outputs of another rank, a target outside the classes.
     """
+    if isinstance(outputs, Tensor) and outputs.ndim == 1:
+        raise ValueError(
+            f"the model's output must have 2 axes (batch, classes), got 1 with shape {tuple(outputs.shape)}; a regression "
+            "gives one column, outputs[:, None], which is explained with target 0"
+        )
     check_rank("the model's output", outputs, "batch classes")
     if not outputs.is_floating_point():
         raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")

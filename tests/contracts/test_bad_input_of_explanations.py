@@ -160,6 +160,7 @@ FOR_ALL = [
     (lambda f: f(MODEL, one(torch.nan), 0), ValueError, "inputs must be finite, got nan at (1, 3) (1 such values)"),
     (lambda f: f(MODEL, one(-torch.inf), 0), ValueError, "inputs must be finite, got -inf at (1, 3) (1 such values)"),
     (lambda f: f(with_end(lambda y: y[:, 0]), X, 0), ValueError, "the model's output must have 2 axes (batch, classes), got 1 with shape"),
+    (lambda f: f(with_end(lambda y: y[:, 0]), X, 0), ValueError, "a regression gives one column, outputs[:, None]"),
     (lambda f: f(with_end(lambda y: y[:, :, None]), X, 0), ValueError, "the model's output must have 2 axes (batch, classes), got 3 with shape"),
     (lambda f: f(with_end(lambda y: (y, y)), X, 0), TypeError, "the model's output must be a torch.Tensor, got tuple"),
     (lambda f: f(with_end(lambda y: y.round().long()), X, 0), TypeError, "the model's output must be floating point, got torch.int64"),

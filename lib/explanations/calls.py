@@ -27,7 +27,7 @@ def check_inputs(inputs: Tensor, name: str = "inputs") -> None:
     """Require what every method explains: a batch of finite floating-point examples.
 
     Raises:
-        TypeError: no tensor, or integers (token ids must be embedded first).
+        TypeError: no dense tensor, or integers (token ids must be embedded first).
         ValueError: no batch axis, nothing in it, NaN or infinity.
     """
     if isinstance(inputs, Tensor) and inputs.dtype in (torch.int32, torch.int64) and inputs.ndim == 2:
@@ -37,6 +37,9 @@ def check_inputs(inputs: Tensor, name: str = "inputs") -> None:
         )
     if not isinstance(inputs, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(inputs).__name__}")
+    if inputs.layout != torch.strided or inputs.is_nested or inputs.is_meta:
+        got = "nested" if inputs.is_nested else "meta" if inputs.is_meta else inputs.layout
+        raise TypeError(f"{name} must be dense and hold values, got a {got} tensor")
     check_floating(name, inputs)
     if inputs.ndim < 2:
         raise ValueError(f"{name} must have a batch axis and at least one more, got shape {tuple(inputs.shape)}")
@@ -74,7 +77,8 @@ def explaining(
     explained through the module or function that it was made from. At the end the model is as it was.
 
     Raises:
-        TypeError: a model that cannot be called, inputs that are not floating point, a target of no integers.
+        TypeError: a model that cannot be called, inputs that are not floating point, a target of no integers, arguments
+            that are no tuple.
         ValueError: NaN inputs, a target of the wrong length, arguments that are not one row an example.
     """
     if not callable(model):
@@ -82,6 +86,8 @@ def explaining(
     check_inputs(inputs)
     if chunk_size is not None:
         check_positive_int("chunk_size", chunk_size)
+    if not isinstance(arguments, tuple | list):
+        raise TypeError(f"arguments must be a tuple of tensors, such as (mask,), got {type(arguments).__name__}")
     for place, argument in enumerate(arguments):
         if not isinstance(argument, Tensor) or argument.shape[:1] != inputs.shape[:1]:
             got = tuple(argument.shape) if isinstance(argument, Tensor) else type(argument).__name__

@@ -152,6 +152,8 @@ FOR_ALL = [
     (lambda f: f(MODEL, X, TARGET[:3]), ValueError, "target must give one class for each of the 4 examples, got shape (3,)"),
     (lambda f: f(MODEL, X, TARGET[:, None]), ValueError, "target must give one class for each of the 4 examples, got shape (4, 1)"),
     (lambda f: f(MODEL, X.tolist(), 0), TypeError, "inputs must be a torch.Tensor, got list"),
+    (lambda f: f(MODEL, X.to_sparse(), 0), TypeError, "inputs must be dense and hold values, got a torch.sparse_coo tensor"),
+    (lambda f: f(MODEL, X.to("meta"), 0), TypeError, "inputs must be dense and hold values, got a meta tensor"),
     (lambda f: f(MODEL, X.long(), 0), TypeError, "inputs must be floating point, got torch.int64"),
     (lambda f: f(MODEL, X.long(), 0), TypeError, "token ids have no gradient: embed them first"),
     (lambda f: f("model", X, 0), TypeError, "model must be a module or another callable, got str"),

@@ -649,6 +649,15 @@ def test_further_arguments_follow_their_examples(method):
         assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.bad_input
+@pytest.mark.parametrize("given", [None, torch.ones(4, 5, dtype=torch.bool), {"real": torch.ones(4, 5)}])
+@pytest.mark.parametrize("method", WITH_ARGUMENTS.values(), ids=WITH_ARGUMENTS)
+def test_further_arguments_come_in_a_tuple(method, given):
+    message = f"arguments must be a tuple of tensors, such as \\(mask,\\), got {type(given).__name__}"
+    with pytest.raises(TypeError, match=message):
+        method(Padded(), sample("tokens"), 1, arguments=given)
+
+
 @pytest.mark.parametrize("curve", [deletion_curve, insertion_curve])
 @pytest.mark.parametrize("kind", SHAPES)
 def test_the_curves_of_probabilities_are_those_of_their_logits(curve, kind):

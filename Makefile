@@ -101,10 +101,11 @@ chapter: $(READY)  ## check one chapter in all respects: make chapter NOTEBOOK=c
 	@test -f "$(NOTEBOOK)" || { echo "Name a chapter that exists: make chapter NOTEBOOK=chapters/…"; exit 1; }
 	@echo "== Form and numbers" && $(BIN)/python -m tools.notebooks check "$(NOTEBOOK)"
 	@$(BIN)/ruff check --quiet "$(NOTEBOOK)"
-	@$(BIN)/python -m pytest -q --tb=line tests/tools/chapter/test_book_form.py -k "$(NOTEBOOK:.ipynb=)" || [ $$? = 5 ]
+	@$(BIN)/python -m pytest -q --tb=line tests/tools/chapter/test_book_form.py -k "$(NOTEBOOK:.ipynb=) and not skeleton" || [ $$? = 5 ]
 	@echo "== Outputs and exercises" && $(BIN)/python -m tools.notebooks verify "$(NOTEBOOK)"
 	@echo "== The book" && $(BIN)/python -m tools.stage book $(BIN)/python -m tools.book
 	@echo "== The page" && CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m pytest -q tests/site/test_pages.py -k "$(NOTEBOOK:.ipynb=.html)"
+	@$(BIN)/python -m tools.chapter.skeleton "$(NOTEBOOK)"
 
 edit: $(READY)  ## edit a chapter as text: make edit CHAPTER=chapters/…
 	@test -n "$(CHAPTER)" || { echo "Name the chapter: make edit CHAPTER=chapters/…"; exit 1; }

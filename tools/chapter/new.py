@@ -8,39 +8,10 @@ import re
 import sys
 from pathlib import Path
 
-from tools.chapter.model import PARTS, Chapter, is_chapter, read_book
+from tools.chapter.model import PARTS, is_chapter, read_book
+from tools.chapter.skeleton import ON_CARD, skeleton
 from tools.notebooks import NotebookError, execute, import_text, write
 from tools.notebooks.files import ROOT, replace_text
-
-SKELETON = Path(__file__).with_name("skeleton.md")
-ON_CARD = "What the chapter shows."  # until somebody says it
-_TELLING = 24  # characters; a shorter line may stand in any chapter
-_QUESTION = """\
-`````{{admonition}} Question {number}
-:class: quiz
-
-*Objective {objective}.* What does the mean of a list minimise?
-
-````{{dropdown}} A. The sum of squared distances to the values
-**Right.** Its derivative is zero there.
-````
-````{{dropdown}} B. The sum of distances to the values
-**No.** That is what the median minimises.
-````
-`````
-"""
-
-
-def left_over(chapter: Chapter) -> list[str]:
-    """The lines of the skeleton's text that still stand in a chapter."""
-    skeleton = Chapter.from_markdown("skeleton", SKELETON.read_text(encoding="utf-8").replace("QUIZ", _question(1)))
-    given = {line for line in _lines(skeleton) if len(line) >= _TELLING and not re.search("TITLE|SLUG", line)}
-    return sorted({*_lines(chapter)} & given)
-
-
-def _lines(chapter: Chapter) -> list[str]:
-    lines = [line.strip() for cell in chapter.markdown for line in cell.source.splitlines()]
-    return [line for line in lines if not line.startswith(("#", "`"))]  # headings and fences are alike in all chapters
 
 
 def create(path: Path, track: str, *, begin_track: bool = False, root: Path = ROOT) -> list[str]:
@@ -58,9 +29,7 @@ def create(path: Path, track: str, *, begin_track: bool = False, root: Path = RO
     toc, index = root / "_toc.yml", path.parent / "index.md"
     entries = _with_entry(toc.read_text(encoding="utf-8"), docname)
     slug, title = path.stem.replace("_", "-"), path.stem.replace("_", " ").capitalize()
-    text = SKELETON.read_text(encoding="utf-8").replace("TRACK", track).replace("TITLE", title).replace("SLUG", slug)
-    questions = [_question(number) for number in range(1, 5)]
-    write(path, import_text(text.replace("QUIZ", "\n".join(questions))))
+    write(path, import_text(skeleton(track, title, slug)))
     [run] = execute([path])
     if run.failure:
         path.unlink()
@@ -73,10 +42,6 @@ def create(path: Path, track: str, *, begin_track: bool = False, root: Path = RO
         *_owed(docname, root),
         f"check it: make chapter NOTEBOOK={path.relative_to(root)}",
     ]
-
-
-def _question(number: int) -> str:
-    return _QUESTION.format(number=number, objective=(number - 1) % 3 + 1)
 
 
 def _docname(path: Path, root: Path) -> str:

@@ -8,9 +8,10 @@ import pytest
 import yaml
 from nbformat.v4 import new_markdown_cell, new_notebook
 
-from tools.chapter import exercises, new, quiz
+from tools.chapter import exercises, new, quiz, skeleton
 from tools.chapter.model import Chapter
-from tools.chapter.new import create, left_over, main
+from tools.chapter.new import create, main
+from tools.chapter.skeleton import left_over
 from tools.notebooks import NotebookError, deviations, write
 from tools.notebooks.files import ROOT
 
@@ -49,10 +50,19 @@ def test_it_is_sound(book):
     chapter = Chapter.read(path, book)
     assert [*exercises.problems(chapter), *quiz.problems(chapter)] == []
     assert (chapter.title, chapter.book["track"]) == ("Mean values", "convolution")
-    left = left_over(chapter)
+    left = left_over(chapter, book)
     assert "1. Compute the thing by hand." in left
     assert "**Right.** Its derivative is zero there." in left
+    assert "What the chapter shows. (on its card in chapters/code/index.md)" in left
     assert left_over(Chapter.from_markdown("x", ALIKE)) == []
+
+
+def test_what_is_left_is_listed_and_stops_nobody(monkeypatch, capsys, book):
+    monkeypatch.setattr(skeleton, "ROOT", book)
+    path = book / "chapters" / "code" / "there.ipynb"
+    write(path, new_notebook(cells=[new_markdown_cell("# There\n\n1. Compute the thing by hand.")]))
+    assert skeleton.main([str(path)]) == 0
+    assert "make test` refuses\n  1. Compute the thing by hand.\n" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("not_run")

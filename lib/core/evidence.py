@@ -19,24 +19,27 @@ def evidence() -> Iterator[None]:
 
     Where the environment says INSIDE_LARGE_MODELS_STRICT=1, as in the book's own kernels, a failing
     assertion rises. Elsewhere somebody has changed a setting to see what happens: one sentence says
-    which assertion no longer holds, the rest of the block is left out, and the notebook goes on.
-    Every other error rises in all kernels: a NameError is no finding.
+    which assertion no longer holds, or which statement no longer fits (two rows where five were asked for),
+    the rest of the block is left out, and the notebook goes on.
 
     Raises:
-        AssertionError: in strict kernels, as it was.
+        Exception: in strict kernels, what rose in the block.
     """
     try:
         yield
-    except AssertionError as failure:
+    except Exception as failure:
         if os.environ.get(STRICT) == "1":
             raise
-        print(f"What this section says holds for the stored settings; with yours, this does not:\n{_claim(failure)}")
+        verdict = "does not" if isinstance(failure, AssertionError) else "cannot be computed"
+        print(f"What this section says holds for the stored settings; with yours, this {verdict}:\n{_claim(failure)}")
 
 
-def _claim(failure: AssertionError) -> str:
+def _claim(failure: Exception) -> str:
     """The statement of the block that failed, and the message it was given."""
     in_block = failure.__traceback__.tb_next  # the first entry is `yield` above
-    message = textwrap.indent(str(failure).strip(), "    ")
+    said = str(failure).strip()
+    message = said if isinstance(failure, AssertionError) else f"{type(failure).__name__}: {said}"
+    message = textwrap.indent(message, "    ")
     return "\n".join(filter(None, [textwrap.indent(_statement(in_block), "    "), message]))
 
 

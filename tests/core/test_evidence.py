@@ -64,10 +64,27 @@ def test_the_statement_is_found_in_a_notebook_cell(at_a_readers, capsys, first_l
     assert "does not:\n    assert 1 > 2\n" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("error", [NameError, ValueError, KeyboardInterrupt])
-def test_another_error_is_no_finding(at_a_readers, error):
+def test_what_no_longer_fits_is_told_too(at_a_readers, capsys):
+    losses, later = torch.ones(10), []
+    with evidence():
+        assert losses.reshape(2, 3).mean() < 2
+        later.append(losses)
+    told = capsys.readouterr().out
+    assert later == []
+    assert "with yours, this cannot be computed:\n    assert losses.reshape(2, 3).mean() < 2\n" in told
+    assert "\n    RuntimeError: shape '[2, 3]' is invalid for input of size 10" in told
+
+
+@pytest.mark.usefixtures("in_the_books_kernels")
+@pytest.mark.parametrize("error", [NameError, ValueError])
+def test_in_the_books_kernels_every_error_rises(error):
     with pytest.raises(error), evidence():
         raise error
+
+
+def test_who_stops_the_kernel_stops_it(at_a_readers):
+    with pytest.raises(KeyboardInterrupt), evidence():
+        raise KeyboardInterrupt
 
 
 def test_strict_means_one_and_nothing_else(monkeypatch, capsys):

@@ -117,7 +117,8 @@ def _ridge_fit(
     ridge: float,
 ) -> Float64[Tensor, " players"]:
     """Weighted ridge regression with an intercept, which is not shrunk: both sides less their weighted means."""
-    if (weights[1:] == 0).all():  # all but the example itself, the first; there is nothing to fit
+    others = weights[(z != z[0]).any(dim=1)]  # of inputs that differ from the example, the first
+    if others.numel() and not others.any():  # or there is nothing to fit
         raise ValueError(
             "width must leave random inputs near the example, got weights of which all are rounded to 0: the kernel is too "
             "narrow, or the example too far from the background"

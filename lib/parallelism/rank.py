@@ -80,7 +80,8 @@ def run_rank(rank: int, job: int, meeting: int, connection: int, alive: int) -> 
     caller, me = socket.socket(fileno=connection), os.getpid()
     faulthandler.register(signal.SIGUSR1, file=connection, all_threads=False)
     try:
-        fn, args, setting = _take_the_seat(rank, mmap.mmap(job, 0), meeting)
+        # The store is kept as long as the process: others may still ask it when this rank's group is gone.
+        fn, args, setting, _store = _take_the_seat(rank, mmap.mmap(job, 0), meeting)
         with _own_random_numbers(setting.seed, rank):
             answer = _pickled(fn(*args))
         succeeded = True
@@ -104,7 +105,7 @@ def run_rank(rank: int, job: int, meeting: int, connection: int, alive: int) -> 
     _leave(0)
 
 
-def _take_the_seat(rank: int, shared: mmap.mmap, meeting: int) -> tuple[Callable, tuple, Setting]:
+def _take_the_seat(rank: int, shared: mmap.mmap, meeting: int) -> tuple[Callable, tuple, Setting, dist.TCPStore]:
     """Make the caller's surroundings this process's own, join the group, and read the job."""
     ranks, length = _LENGTHS.unpack_from(shared)
     start = _LENGTHS.size + ranks * NOTE_BYTES
@@ -125,8 +126,11 @@ def _take_the_seat(rank: int, shared: mmap.mmap, meeting: int) -> tuple[Callable
     patience = timedelta(seconds=setting.timeout + _PATIENCE_S)
     store = dist.TCPStore("127.0.0.1", setting.port, timeout=patience, **host)
     _join(setting.backend, setting.timeout, store=store, rank=rank, world_size=ranks)
+    # Some have all their connections while others still make theirs: who ended the group now would cut those.
+    store.set(f"joined/{rank}", "")
+    store.wait([f"joined/{other}" for other in range(ranks)])
     fn, args = cloudpickle.loads(view[start + length :])
-    return fn, args, setting
+    return fn, args, setting, store
 
 
 def already_launched() -> bool:

@@ -109,7 +109,9 @@ def test_large_answers_and_answers_in_shared_memory_arrive_whole():
 
 
 def test_the_group_may_be_gone_when_the_function_returns():
-    assert run_ranks(dist.destroy_process_group, 2) == [None, None]
+    # Also while other ranks still make their connections: six ranks meet in fifteen pairs, one launch in ten was cut off.
+    for _ in range(3):
+        assert run_ranks(dist.destroy_process_group, 6) == [None] * 6
 
 
 def test_launches_in_a_row_leave_nothing():
@@ -651,7 +653,7 @@ def test_under_torchrun_the_processes_that_are_there_become_the_ranks_and_one_th
 
 def test_under_torchrun_ranks_may_sit_on_several_nodes_and_one_that_hangs_ends_all(script, tmp_path, unused_port):
     place = ["--nnodes", 2, "--nproc-per-node", 1, "--master-addr", "127.0.0.1", "--master-port", unused_port]
-    path = script.write(LAUNCHED + FAILING.format("time.sleep(60)", 2))
+    path = script.write(LAUNCHED + FAILING.format("time.sleep(60)", 6))  # the ranks may come to it seconds apart
     outputs = [tmp_path / f"output-{node}" for node in range(2)]
     nodes = [start(torchrun, *place, "--node-rank", node, path, output=output) for node, output in enumerate(outputs)]
     for node, (launched, file) in enumerate(zip(nodes, outputs, strict=True)):
@@ -660,7 +662,7 @@ def test_under_torchrun_ranks_may_sit_on_several_nodes_and_one_that_hangs_ends_a
         assert f"{node} {node} [21, 21] [41, 41]\n" in output
         assert launched.exitcode == 1
     # Rank 0 may have been told sooner, by a connection that broke.
-    assert "Timeout (0:00:02)!" in output
+    assert "Timeout (0:00:06)!" in output
     assert "in fail" in output
     assert script.marked() == []
 

@@ -78,7 +78,7 @@ def report(notebook: str, runs: Runs) -> Iterator[str]:
     """The lines about one notebook: cells whose outputs part, then comparisons, those with the least safety first."""
     cells = max((len(told) for told in runs.values()), default=0)
     parted = [line for cell in range(cells) for line in _parted(cell, runs)]
-    yield f"{notebook}: {cells} cells, {cells - len(parted)} show the same under every profile"
+    yield f"{notebook}: {cells} code cells, counted from 0; {cells - len(parted)} show the same under every profile"
     yield from parted
     found = sorted(margins(runs), key=lambda margin: margin.safety)
     loose = [margin for margin in found if margin.spread > 0]

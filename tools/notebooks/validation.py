@@ -5,6 +5,7 @@ for a dead kernel. `tools.notebooks.plugin`, a pytest plugin, adds that, and tri
 `nbval-ignore-output` excuses a cell's outputs.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -25,12 +26,26 @@ NBVAL = [
 def command(paths: list[Path], workers: int, *options: str, environment: Mapping[str, str] | None = None) -> list[str]:
     """The whole command line: network off, one notebook to one worker, strict comparison.
 
-    `environment` is set in the kernels beside, or in place of, what every kernel of the book has.
+    The longest notebooks come first, so that at the end no worker is left alone with one. `environment` is set in the
+    kernels beside, or in place of, what every kernel of the book has.
     """
-    beside = ["-n", str(workers), "--dist", "loadfile"] if workers > 1 else ["-n", "0"]  # alone: no other process
+    side_by_side = ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
+    beside = side_by_side if workers > 1 else ["-n", "0"]  # alone: no other process
     pytest = [sys.executable, "-m", "pytest", *beside, "-p", "tools.notebooks.plugin"]
     kernels = [f"--in-kernels={name}={value}" for name, value in (environment or {}).items()]
-    return [sys.executable, "-m", "tools.offline", *pytest, *NBVAL, *kernels, *options, *map(str, paths)]
+    return [sys.executable, "-m", "tools.offline", *pytest, *NBVAL, *kernels, *options, *map(str, longest_first(paths))]
+
+
+def longest_first(paths: list[Path]) -> list[Path]:
+    """By the seconds that their last run took; of what has not been run, or cannot be read, the worst is assumed."""
+
+    def seconds(path: Path) -> float:
+        try:
+            return float(json.loads(path.read_text(encoding="utf-8"))["metadata"]["book"]["running_seconds"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return float("inf")
+
+    return sorted(paths, key=seconds, reverse=True)
 
 
 def verify(paths: list[Path], workers: int, *options: str) -> None:

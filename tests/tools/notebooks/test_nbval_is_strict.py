@@ -326,3 +326,14 @@ def test_only_honest_variation_is_sanitised(here, there, equal):
             text = re.sub(pattern, replacement, text)
         results.add(text)
     assert (len(results) == 1) is equal
+
+
+def test_the_longest_notebooks_come_first_and_what_is_unknown_before_them(tmp_path):
+    paths = [tmp_path / name for name in ("short.ipynb", "new.ipynb", "damaged.ipynb", "long.ipynb", "missing.ipynb")]
+    for path, seconds in ((paths[0], 3), (paths[1], None), (paths[3], 40.5)):
+        metadata = {} if seconds is None else {"book": {"running_seconds": seconds}}
+        path.write_text(nbformat.writes(new_notebook(metadata=metadata)))
+    paths[2].write_text("{")
+    asked = [Path(part).stem for part in command(paths, 2) if part.endswith(".ipynb")]
+    assert set(asked[:3]) == {"new", "damaged", "missing"}
+    assert asked[3:] == ["long", "short"]

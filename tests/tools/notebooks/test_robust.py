@@ -19,7 +19,7 @@ def test_what_parts_is_named_with_its_spread():
         "there": [told(0, "same"), told(1, "right in 71.5 % of 1,000\n"), told(2, "no"), told(3, picture=0.09), told(4, "−0.25")],
     }  # fmt: skip
     assert list(report("chapter", runs))[:5] == [
-        "chapter: 5 cells, 1 show the same under every profile",
+        "chapter: 5 code cells, counted from 0; 1 show the same under every profile",
         "  cell 1: 70 … 71.5 (spread 1.5)",
         "  cell 2: other words",
         "  cell 3: picture changed by up to 9%",
@@ -51,7 +51,7 @@ def test_of_a_repeated_comparison_the_least_safe_one_counts():
 
 def test_a_profile_that_stopped_early_is_reported_as_far_as_it_came():
     runs = {"here": [told(0, "1"), told(1, "2")], "there": [told(0, "1")]}
-    assert next(report("chapter", runs)) == "chapter: 2 cells, 2 show the same under every profile"
+    assert next(report("chapter", runs)) == "chapter: 2 code cells, counted from 0; 2 show the same under every profile"
 
 
 class WithGraph:

@@ -8,6 +8,7 @@ was: modes, gradients, hooks, buffers, the random numbers and the inputs.
 """
 
 from .attribution import (
+    attention_rollout,
     class_activation_map,
     deep_lift,
     exact_shapley,
@@ -15,6 +16,7 @@ from .attribution import (
     grad_cam,
     grad_cam_map,
     grad_cam_plus_plus,
+    gradient_weighted_attention,
     guided_backprop,
     input_x_gradient,
     integrated_gradients,
@@ -65,11 +67,13 @@ from .judging import (
     rank_correlation,
 )
 from .mechanisms import (
+    DirectLogitAttribution,
     LinearProbe,
     SparseAutoencoder,
     activation_patching,
     attention_patterns,
     control_labels,
+    direct_logit_attribution,
     explained_variance,
     induction_scores,
     linear_probe,
@@ -86,6 +90,7 @@ __all__ = [
     "Agreement",
     "Anchor",
     "Counterfactuals",
+    "DirectLogitAttribution",
     "FaithfulnessCurve",
     "IndividualEffects",
     "InteractionStrength",
@@ -101,6 +106,7 @@ __all__ = [
     "agreement",
     "anchor",
     "attention_patterns",
+    "attention_rollout",
     "cascading_randomization",
     "class_activation_map",
     "completeness_gap",
@@ -108,6 +114,7 @@ __all__ = [
     "counterfactuals",
     "deep_lift",
     "deletion_curve",
+    "direct_logit_attribution",
     "exact_shapley",
     "expected_gradients",
     "explained_variance",
@@ -115,6 +122,7 @@ __all__ = [
     "grad_cam",
     "grad_cam_map",
     "grad_cam_plus_plus",
+    "gradient_weighted_attention",
     "guided_backprop",
     "individual_effects",
     "induction_scores",

@@ -9,6 +9,7 @@ from explained_models import build, sample
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier
+from small_transformers import gpt, tokens
 from torch import nn
 
 from lib.core import seeded
@@ -17,6 +18,7 @@ from lib.explanations import (
     accumulated_interaction,
     agreement,
     anchor,
+    attention_rollout,
     cascading_randomization,
     class_activation_map,
     completeness_gap,
@@ -29,6 +31,7 @@ from lib.explanations import (
     grad_cam,
     grad_cam_map,
     grad_cam_plus_plus,
+    gradient_weighted_attention,
     guided_backprop,
     individual_effects,
     infidelity,
@@ -503,6 +506,40 @@ KNOBS["shapley_value"] = [
     (lambda: shapley_value(torch.zeros(4).long()), TypeError, "worths must be floating point, got torch.int64"),
     (lambda: shapley_value(torch.tensor([0.0, torch.nan])), ValueError, "worths must be finite, got nan at (1,)"),
 ]  # fmt: skip
+GPT, TOKENS = gpt(), tokens()
+FOLLOWED = partial(gradient_weighted_attention, layers=["blocks.0.attention"], heads=2, score=lambda z: z[:, -1, 0])
+KNOBS["attention_rollout"] = [
+    (lambda: attention_rollout(torch.ones(2, 3, 4, 4)), ValueError, "patterns must have 5 axes"),
+    (
+        lambda: attention_rollout(torch.ones(1, 2, 3, 4, 5)),
+        ValueError,
+        "patterns and patterns must agree on time, got 4 and 5",
+    ),
+    (
+        lambda: attention_rollout(torch.ones(1, 2, 3, 4, 4).long()),
+        TypeError,
+        "patterns must be floating point, got torch.int64",
+    ),
+    (
+        lambda: attention_rollout(torch.ones(1, 2, 3, 4, 4) * torch.nan),
+        ValueError,
+        "patterns must be finite, got nan at (0, 0, 0, 0, 0)",
+    ),
+    (lambda: attention_rollout([torch.eye(3)]), TypeError, "patterns must be a torch.Tensor, got list"),
+]
+KNOBS["gradient_weighted_attention"] = [
+    (lambda: FOLLOWED(lambda x: x, TOKENS), TypeError, "model must be a Module, got function"),
+    (lambda: FOLLOWED(GPT, TOKENS.tolist()), TypeError, "inputs must be a Tensor, got list"),
+    (lambda: FOLLOWED(GPT, TOKENS[0]), ValueError, "inputs must be [batch, time] or [batch, time, features], got shape (7,)"),
+    (lambda: FOLLOWED(GPT, TOKENS, layers=[]), ValueError, "layers must name modules of the model, got []"),
+    (lambda: FOLLOWED(GPT, TOKENS, layers=["blocks.7.attention"]), ValueError, "layers must name modules of the model, got ['blocks.7.attention.value', "),
+    (lambda: FOLLOWED(GPT, TOKENS, heads=3), ValueError, "the width of 'blocks.0.attention.output', 8 must be divisible by heads 3"),
+    (lambda: FOLLOWED(GPT, TOKENS, heads=2.0), TypeError, "heads must be an int, got float 2.0"),
+    (lambda: FOLLOWED(GPT, TOKENS, score=lambda z: z[:, -1]), ValueError, "score must return one number for each of the 3 examples, got (3, 11)"),
+    (lambda: FOLLOWED(GPT, TOKENS, score=lambda z: z[:, -1, 0] * torch.nan), ValueError, "the score must be finite, got nan at (0,)"),
+    (lambda: FOLLOWED(GPT, TOKENS, score=lambda z: z[:, -1, 0].detach()), ValueError, "no gradient leads from the score back to layer 'blocks.0.attention'"),
+    (lambda: FOLLOWED(GPT, TOKENS, score=1.0), TypeError, "score must be callable, got float 1.0"),
+]  # fmt: skip
 TREE = DecisionTreeClassifier().fit(X, TARGET)
 STARTED = GradientBoostingRegressor(n_estimators=1, init=LinearRegression()).fit(X, TARGET)
 SORTED = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1, categorical_features=[0])
@@ -640,7 +677,7 @@ TABLE = [
 @pytest.fixture
 def as_it_was():
     """After each refusal: no hook, mode, gradient or random number of what was handed in has changed."""
-    models, tensors = (MODEL, BRANCHES), (X, TARGET, PICTURES)
+    models, tensors = (MODEL, BRANCHES), (X, TARGET, PICTURES, TOKENS)
 
     def state():
         return [
@@ -660,6 +697,7 @@ def as_it_was():
         assert trained == [model.get_submodule("0" if model is MODEL else "maps")]
         assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
         assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in GPT.modules())
     assert not any(tensor.requires_grad for tensor in tensors)
     assert torch.is_grad_enabled()
 

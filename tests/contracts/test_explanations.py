@@ -770,6 +770,10 @@ def test_the_family_knows_every_method():
     judged = set(lib.explanations.judging.__all__)
     coarse = {"grad_cam_map", "class_activation_map"}  # what grad_cam enlarges, and its linear case
     special = {"shapley_value", "tree_shap"}  # of a game without a model, and of an estimator
+    special |= {
+        "attention_rollout",
+        "gradient_weighted_attention",
+    }  # from each position to each, of layers of attention
     methods = set(lib.explanations.attribution.__all__) - coarse - special
     assert {name.split(",")[0].split()[0] for name in FAMILY} == methods, "a method has one line or more in FAMILY"
     of_maps = {"grad_cam", "grad_cam_plus_plus"}  # what needs a layer with maps does not explain tokens

@@ -1,5 +1,6 @@
 """What in the input made the score what it is? One number for each entry of each example."""
 
+from .attention_rollout import attention_rollout, gradient_weighted_attention
 from .deep_lift import deep_lift
 from .expected_gradients import expected_gradients
 from .grad_cam import class_activation_map, grad_cam, grad_cam_map
@@ -16,6 +17,7 @@ from .smoothgrad import smoothgrad
 from .tree_shap import tree_shap
 
 __all__ = [
+    "attention_rollout",
     "class_activation_map",
     "deep_lift",
     "exact_shapley",
@@ -23,6 +25,7 @@ __all__ = [
     "grad_cam",
     "grad_cam_map",
     "grad_cam_plus_plus",
+    "gradient_weighted_attention",
     "guided_backprop",
     "input_x_gradient",
     "integrated_gradients",

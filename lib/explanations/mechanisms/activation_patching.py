@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.hooks import rewrite
-from lib.core.validation import check_finite
 
-from .runs import check_positions, looking, outputs_of_layers
+from .runs import check_positions, checked_scores, looking, outputs_of_layers
 
 __all__ = ["activation_patching", "restored_share"]
 
@@ -57,7 +56,7 @@ def activation_patching(
                     return output
 
                 with rewrite(model, {layer: patch}):
-                    scores.append(_scores(score, model(inputs), len(inputs)))
+                    scores.append(checked_scores(score, model(inputs), len(inputs)))
     return torch.stack(scores).unflatten(0, (len(layers), len(positions)))
 
 
@@ -83,12 +82,3 @@ def restored_share(
             f"source and untouched must have different scores, got {source[place].item():g} for both at {place}"
         )
     return (patched - untouched) / (source - untouched)
-
-
-def _scores(score: Callable, outputs: Tensor, batch: int) -> Tensor:
-    scores = score(outputs)
-    if not isinstance(scores, Tensor) or scores.shape != (batch,):
-        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise ValueError(f"score must return one number for each of the {batch} examples, got {got}")
-    check_finite("the score", scores)
-    return scores

@@ -1,15 +1,15 @@
 """One run of a model that is looked into: checked once, in evaluation mode, without a graph."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from lib.core.hooks import capture, evaluation_mode, rewrite
-from lib.core.validation import check_divisible
+from lib.core.validation import check_divisible, check_finite
 
-__all__ = ["check_positions", "head_width", "looking", "outputs_of_layers"]
+__all__ = ["check_positions", "checked_scores", "head_width", "looking", "outputs_of_layers"]
 
 
 @contextmanager
@@ -75,3 +75,17 @@ def head_width(model: nn.Module, output: str, heads: int) -> int:
     width = model.get_submodule(output).weight.shape[1]
     check_divisible(f"the width of {output!r},", width, "heads", heads)
     return width // heads
+
+
+def checked_scores(score: Callable, outputs: Tensor, batch: int) -> Tensor:
+    """Scores of a run, one finite number for each example.
+
+    Raises:
+        ValueError: scores of another shape, NaN or infinity.
+    """
+    scores = score(outputs)
+    if not isinstance(scores, Tensor) or scores.shape != (batch,):
+        got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise ValueError(f"score must return one number for each of the {batch} examples, got {got}")
+    check_finite("the score", scores)
+    return scores

@@ -14,6 +14,7 @@ from lib.explanations import (
     activation_patching,
     attention_patterns,
     control_labels,
+    direct_logit_attribution,
     explained_variance,
     induction_scores,
     linear_probe,
@@ -52,6 +53,10 @@ def ablate(heads=2, **changes):
         MODEL(X)
 
 
+def direct(model=MODEL, x=X, parts=("positions",), right=X[:, 0], wrong=X[:, 1], **knobs):
+    return direct_logit_attribution(model, x, list(parts), right, wrong, **knobs)
+
+
 STATES, LABELS = torch.randn(20, 3, generator=seeded(0)), torch.arange(20) % 2
 NAN = torch.full((20, 3), torch.nan)
 TABLE = [
@@ -82,6 +87,22 @@ TABLE = [
     (lambda: logit_lens(MODEL, X, ["positions"], position=9), ValueError, "positions must lie in -7 … 6, got 9"),
     (lambda: logit_lens(MODEL, X, []), ValueError, "layers must name modules of the model, got []"),
     (lambda: logit_lens(None, X, LAYERS), TypeError, "model must be a torch.nn.Module"),
+    (lambda: direct(model=None), TypeError, "model must be a Module, got NoneType"),
+    (lambda: direct(x=X.tolist(), right=LABELS[:3], wrong=LABELS[:3]), TypeError, "inputs must be a Tensor, got list"),
+    (lambda: direct(parts=["blocks.7"]), ValueError, "layers must name modules of the model, got ['blocks.7']"),
+    (lambda: direct(parts=[]), ValueError, "parts must name at least one module, got none"),
+    (lambda: direct(parts=["blocks.0.mlp.up"]), ValueError, "'blocks.0.mlp.up' must give as many features as the norm reads, 8, got 32"),
+    (lambda: direct(position=7), ValueError, "positions must lie in -7 … 6, got 7"),
+    (lambda: direct(right=X[:, 0].float()), TypeError, "right must have dtype torch.int64, got torch.float32"),
+    (lambda: direct(wrong=X[:2, 0]), ValueError, "right and wrong must agree on batch, got 3 and 2"),
+    (lambda: direct(right=X[:2, 0], wrong=X[:2, 0]), ValueError, "right must give one token for each of the 3 examples, got (2,)"),
+    (lambda: direct(wrong=X[:, 0] + 11), ValueError, "wrong must lie in 0 … 10, the vocabulary, got"),
+    (lambda: direct(norm="final"), ValueError, "norm and head must name modules of the model, got 'final'"),
+    (lambda: direct(head="norm"), TypeError, "head must name a linear map, got 'norm', a LayerNorm"),
+    (lambda: direct(norm="blocks.1.mlp"), ValueError, "norm must divide a state, or its deviations from their mean, by one number, as 'blocks.1.mlp', a MLP, does not"),
+    (lambda: direct(by_head=ATTENTIONS, heads=3), ValueError, "the width of 'blocks.0.attention.output', 8 must be divisible by heads 3"),
+    (lambda: direct(by_head=ATTENTIONS, heads=0), ValueError, "heads must be at least 1, got 0"),
+    (lambda: direct(by_head=["blocks.0"]), ValueError, "layers must name modules of the model, got ['norm', 'blocks.0.output']"),
     (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=3), ValueError, "the width of 'blocks.0.attention.output', 8 must be divisible by heads 3"),
     (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=0), ValueError, "heads must be at least 1, got 0"),
     (lambda: attention_patterns(MODEL, X, ATTENTIONS, heads=2.0), TypeError, "heads must be an int, got float 2.0"),
@@ -150,5 +171,11 @@ def test_a_change_of_an_input_must_give_one_and_needs_one():
 def test_every_function_has_a_row():
     import lib.explanations.mechanisms
 
-    called = {name for call, *_ in TABLE for name in call.__code__.co_names} | {"activation_patching", "without_heads"}
-    assert set(lib.explanations.mechanisms.__all__) - {"LinearProbe"} <= called  # a record, which nobody calls
+    called = {name for call, *_ in TABLE for name in call.__code__.co_names} | {
+        "activation_patching",
+        "direct_logit_attribution",
+        "without_heads",
+    }
+    assert (
+        set(lib.explanations.mechanisms.__all__) - {"LinearProbe", "DirectLogitAttribution"} <= called
+    )  # records, which nobody calls

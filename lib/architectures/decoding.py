@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib.core.boundary import checked
 from lib.core.rules import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from lib.core.validation import check_floating, check_rank
 
 from .encoder_decoder import Conditioned
 from .kv_cache import KVCache
@@ -96,11 +97,11 @@ def generate(
         cache = KVCache(model.config.layers, prompt.shape[1] + new_tokens - 1) if cached else None
     tokens, ended = prompt, torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for _ in range(new_tokens):
-        logits = model(tokens) if cache is None else model(tokens[:, cache.length :], cache=cache)
+        logits = _of_the_last(model(tokens) if cache is None else model(tokens[:, cache.length :], cache=cache), tokens)
         if generator is None:
-            token = logits[:, -1].argmax(1)
+            token = logits.argmax(1)
         else:
-            kept = candidates(logits[:, -1], temperature=temperature, top_k=top_k, top_p=top_p)
+            kept = candidates(logits, temperature=temperature, top_k=top_k, top_p=top_p)
             token = torch.multinomial(kept, 1, generator=generator)[:, 0]
         if end is not None:
             token = token.masked_fill(ended, end)
@@ -142,7 +143,7 @@ def beam_search(
 
     alive, totals, ended = prompt[None], torch.zeros(1, dtype=torch.float64, device=prompt.device), []
     for length in range(1, longest + 1):
-        steps = log_softmax(model(alive)[:, -1].double())  # beams vocabulary
+        steps = log_softmax(_of_the_last(model(alive), alive).double())  # beams vocabulary
         vocabulary = steps.shape[1]
         if not 0 <= end < vocabulary:
             raise ValueError(f"end must lie in 0 … {vocabulary - 1}, the vocabulary, got {end}")
@@ -157,3 +158,22 @@ def beam_search(
         if len(ended) >= beams or not len(alive):
             break
     return sorted(ended, key=lambda one: -one[1])[:beams]
+
+
+def _of_the_last(logits: Tensor, tokens: Tensor) -> Float[Tensor, "batch vocabulary"]:
+    """The logits of the next token, which follow the last position.
+
+    Raises:
+        TypeError: a model that returns no floating-point tensor.
+        ValueError: another number of axes or of sequences, NaN or plus infinity, tokens whose values cannot be read.
+    """
+    check_rank("the model's output", logits, "batch time vocabulary")
+    check_floating("the model's output", logits)
+    last = logits[:, -1]
+    if len(last) != len(tokens):
+        raise ValueError(f"the model must return logits for each of the {len(tokens)} sequences, got {len(last)}")
+    if last.is_meta:
+        raise ValueError("the model's logits must be numbers, got a tensor on the meta device")
+    if not (last < math.inf).all():  # minus infinity rules a token out
+        raise ValueError(f"the model's logits must be numbers, got {last[~(last < math.inf)][0].item()}")
+    return last

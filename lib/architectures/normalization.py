@@ -121,6 +121,7 @@ class RMSNorm(nn.Module):
     extra_repr = LayerNorm.extra_repr
 
 
-def _check_width(x: Tensor, width: int) -> None:
+@checked
+def _check_width(x: Float[Tensor, "*leading width"], width: int) -> None:
     if x.shape[-1:] != (width,):
         raise ValueError(f"x must have {width} features on its last axis, got shape {tuple(x.shape)}")

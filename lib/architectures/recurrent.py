@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.core.boundary import checked
+from lib.core.precision import autocast_dtype
 from lib.core.rules import PositiveFloat, PositiveInt
-from lib.core.validation import check_lengths
+from lib.core.validation import check_lengths, check_same_dtype
 
 __all__ = ["Recurrent", "State"]
 
@@ -106,6 +107,8 @@ class Recurrent(nn.Module, ABC):
         time = x.shape[1]
         if x.shape[2] != self.in_features:
             raise ValueError(f"x must have {self.in_features} features, got {x.shape[2]} in shape {tuple(x.shape)}")
+        if autocast_dtype(x.device) is None:  # which would bring them to one dtype
+            check_same_dtype(x=x, weights=self.weight_ih_l0)
         first = self._first_state(x, state)
         alive = None
         if lengths is not None:

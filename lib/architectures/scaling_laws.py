@@ -22,6 +22,7 @@ class ParameterCounts:
     all: int
 
 
+@checked
 def count_parameters(model: Transformer) -> ParameterCounts:
     """Count a Transformer's parameters: without tables and head; with the head; with tables, a tied one once.
 
@@ -55,6 +56,7 @@ def training_flops(parameters: PositiveFloat, tokens: PositiveFloat) -> float:
     return 6.0 * parameters * tokens
 
 
+@checked
 @dataclass(frozen=True)
 class PowerLaw:
     """L = c · x^−α. ``exponent`` is α, ``coefficient`` c, the loss at x = 1."""
@@ -67,6 +69,7 @@ class PowerLaw:
         return self.coefficient * np.asarray(x, dtype=float) ** -self.exponent
 
 
+@checked
 def fit_power_law(x: Sequence[float] | np.ndarray, losses: Sequence[float] | np.ndarray) -> PowerLaw:
     """The straight line through log x and log loss, by least squares.
 
@@ -90,6 +93,7 @@ def fit_power_law(x: Sequence[float] | np.ndarray, losses: Sequence[float] | np.
     return PowerLaw(exponent=float(-slope), coefficient=float(np.exp(height)))
 
 
+@checked
 @dataclass(frozen=True)
 class LossSurface:
     """L(N, D) = E + A / N^α + B / D^β, in nats a token, for N parameters and D tokens.
@@ -106,28 +110,22 @@ class LossSurface:
     """
 
     floor: float
-    parameters: tuple[float, float]
-    tokens: tuple[float, float]
+    parameters: tuple[PositiveFloat, PositiveFloat]
+    tokens: tuple[PositiveFloat, PositiveFloat]
 
-    def __post_init__(self) -> None:
-        for name in ("parameters", "tokens"):
-            pair = getattr(self, name)
-            if len(pair) != 2 or not all(np.isfinite(number) and number > 0 for number in pair):
-                raise ValueError(f"{name} must be a coefficient and an exponent, both positive, got {pair}")
-
-    def loss(self, parameters: float, tokens: float) -> float:
+    @checked
+    def loss(self, parameters: PositiveFloat, tokens: PositiveFloat) -> float:
         """The loss after training ``parameters`` on ``tokens``."""
         (a, alpha), (b, beta) = self.parameters, self.tokens
         return self.floor + a / parameters**alpha + b / tokens**beta
 
-    def allocation(self, flops: float) -> tuple[float, float]:
+    @checked
+    def allocation(self, flops: PositiveFloat) -> tuple[float, float]:
         """Parameters N and tokens D with the least loss of all that cost 6 N D = ``flops``.
 
         Equation: eq-compute-optimal. Hoffmann et al. 2022, equation 4. There a per cent more parameters, for a per
         cent fewer tokens, would change nothing: α A / N^α = β B / D^β.
         """
-        if not (np.isfinite(flops) and flops > 0):
-            raise ValueError(f"flops must be positive and finite, got {flops}")
         (a, alpha), (b, beta) = self.parameters, self.tokens
         balance = (alpha * a / (beta * b)) ** (1 / (alpha + beta))
         parameters = balance * (flops / 6) ** (beta / (alpha + beta))

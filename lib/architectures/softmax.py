@@ -33,10 +33,11 @@ def softmax(
         ValueError: no elements, an axis that does not exist, or a temperature that is not positive and finite.
     """
     _check(logits, dim)
-    tiny = torch.finfo(logits.dtype).tiny
-    if temperature < tiny:
+    numbers = torch.finfo(logits.dtype)
+    if not numbers.tiny <= temperature <= numbers.max:
         raise ValueError(
-            f"temperature must be at least {tiny}, the least that {logits.dtype} divides by, got {temperature}"
+            f"temperature must be at least {numbers.tiny} and at most {numbers.max}, by which {logits.dtype} divides, "
+            f"got {temperature}"
         )
     return _Softmax.apply(logits if temperature == 1 else logits / temperature, dim)
 

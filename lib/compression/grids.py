@@ -12,18 +12,39 @@ from lib.core.validation import check_finite, values_can_be_read
 __all__ = ["Grid", "affine_grid", "at_least_single", "check_bits", "dequantize", "quantize", "symmetric_grid"]
 
 
+@checked
 @dataclass(frozen=True)
 class Grid:
     """The numbers s·(q − z) for the integers q = low … high.
 
     ``scale`` s, the step, and ``zero_point`` z, the integer that stands for 0, broadcast against what is quantized:
     one pair for a tensor, for a channel or for a group.
+
+    Raises:
+        TypeError: a scale that is not floating point, a zero point that does not hold integers.
+        ValueError: shapes that differ, low above high; in the calls, a grid that does not broadcast against the tensor.
     """
 
     scale: Float[Tensor, "*groups"]
     zero_point: Int[Tensor, "*groups"]
     low: int
     high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low must not be above high, got {self.low} and {self.high}")
+
+    def check_fits(self, x: Tensor) -> None:
+        """Require a tensor that has a step for each of its numbers.
+
+        Raises:
+            ValueError: another shape, which the steps do not broadcast to.
+        """
+        sizes, steps = x.shape[::-1], self.scale.shape[::-1]
+        if len(steps) > len(sizes) or any(step not in (1, size) for step, size in zip(steps, sizes, strict=False)):
+            raise ValueError(
+                f"the grid's steps must broadcast to the tensor's shape {tuple(x.shape)}, got {tuple(self.scale.shape)}"
+            )
 
 
 @checked
@@ -86,6 +107,7 @@ def quantize(x: Float[Tensor, "*shape"], grid: Grid) -> Integer[Tensor, "*shape"
     """
     if values_can_be_read(x):
         check_finite("x", x)
+    grid.check_fits(x)
     codes = ((at_least_single(x) / grid.scale).round() + grid.zero_point).clamp(grid.low, grid.high)
     return codes.to(torch.int8 if grid.low < 0 else torch.uint8)
 
@@ -105,6 +127,7 @@ def dequantize(codes: Integer[Tensor, "*shape"], grid: Grid) -> Float[Tensor, "*
     Raises:
         TypeError: codes that are not integers.
     """
+    grid.check_fits(codes)
     return at_least_single(grid.scale) * (codes.int() - grid.zero_point)
 
 

@@ -11,7 +11,7 @@ from .calibration_data import check_inputs
 from .grids import Grid, affine_grid, at_least_single, dequantize, quantize, symmetric_grid
 from .integer_product import affine_product, integer_product
 from .packed import PackedLayer
-from .ranges import Limits, min_max
+from .ranges import Limits, ends_of, min_max
 
 __all__ = ["Int8Layer", "int8_dynamic", "int8_static"]
 
@@ -125,4 +125,4 @@ class Int8Layer(PackedLayer):
 
 def grid_of_inputs(inputs: Tensor, limits: Limits = min_max) -> Grid:
     """One affine grid of eight bits for all inputs."""
-    return affine_grid(*limits(inputs.flatten()), bits=8)
+    return affine_grid(*ends_of(inputs.flatten(), limits), bits=8)

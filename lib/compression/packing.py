@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lib.core.boundary import checked
 from lib.core.rules import NonNegativeInt
+from lib.core.validation import check_rank
 
 __all__ = ["Bits", "pack_bits", "unpack_bits"]
 
@@ -47,6 +48,7 @@ def unpack_bits(packed: UInt8[Tensor, "*packed"], bits: Bits, count: NonNegative
         TypeError: as :func:`~lib.compression.packing.pack_bits`.
         ValueError: bits outside 1 … 8, another number of bytes than so many codes take.
     """
+    check_rank("packed", packed, "bytes")
     if len(packed) != math.ceil(count * bits / 8):
         raise ValueError(f"{count} codes of {bits} bits take {math.ceil(count * bits / 8)} bytes, got {len(packed)}")
     group, size = _group(bits)

@@ -109,8 +109,12 @@ def merged_plans(*plans: Plan) -> Plan:
     dict_keys(['0', '2'])
 
     Raises:
+        TypeError: a plan that is no dict.
         ValueError: no plan, or a layer that two plans name.
     """
+    for plan in plans:
+        if not isinstance(plan, dict):
+            raise TypeError(f"each plan must be a dict from names to functions, got {type(plan).__name__}")
     if not plans:
         raise ValueError("merged_plans must get at least one plan, got none")
     counts = Counter(name for plan in plans for name in plan)

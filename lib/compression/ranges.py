@@ -98,7 +98,26 @@ def grid_for(
     Raises:
         ValueError: bits outside 2 … 8, and as ``limits``.
     """
-    return _grid(*(end[..., None] for end in limits(x)), bits, symmetric)
+    return _grid(*(end[..., None] for end in ends_of(x, limits)), bits, symmetric)
+
+
+def ends_of(x: Float[Tensor, "*groups members"], limits: Limits) -> tuple[Tensor, Tensor]:
+    """What ``limits`` gives for ``x``: the low and the high end of each group.
+
+    Raises:
+        TypeError: anything but two tensors.
+        ValueError: tensors of another shape.
+    """
+    ends = limits(x)
+    if not (isinstance(ends, tuple | list) and len(ends) == 2 and all(isinstance(end, Tensor) for end in ends)):
+        raise TypeError(f"limits must return two tensors, a low and a high end, got {type(ends).__name__}")
+    low, high = ends
+    try:
+        return low.expand(x.shape[:-1]), high.expand(x.shape[:-1])
+    except RuntimeError:
+        raise ValueError(
+            f"limits must return ends of shape {tuple(x.shape[:-1])}, got {tuple(low.shape)} and {tuple(high.shape)}"
+        ) from None
 
 
 def _grid(low: Tensor, high: Tensor, bits: int, symmetric: bool) -> Grid:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.rules import Share
+from lib.core.validation import check_finite
 
 from .calibration_data import check_inputs
 from .grids import at_least_single
@@ -27,8 +28,12 @@ def smoothing_factors(
     tensor([100.,   1.])
 
     Raises:
-        ValueError: α outside 0 … 1, vectors of different length.
+        ValueError: α outside 0 … 1, vectors of different length, magnitudes that are negative, NaN or infinite.
     """
+    for name, largest in (("largest_inputs", largest_inputs), ("largest_weights", largest_weights)):
+        check_finite(name, largest)
+        if (largest < 0).any():
+            raise ValueError(f"{name} must be magnitudes, at least 0, got {largest.min().item()}")
     factors = largest_inputs**strength / largest_weights ** (1 - strength)
     return torch.where((largest_inputs > 0) & (largest_weights > 0), factors, 1)
 

@@ -28,7 +28,9 @@ def fake_quantize(x: Float[Tensor, "*shape"], grid: Grid) -> Float[Tensor, "*sha
 
     Raises:
         TypeError: a tensor that is not floating point.
+        ValueError: a grid whose steps do not broadcast against it.
     """
+    grid.check_fits(x)
     return _StraightThrough.apply(x, grid.scale.detach(), grid.zero_point, grid.low, grid.high)
 
 

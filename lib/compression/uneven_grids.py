@@ -63,7 +63,17 @@ def nearest(x: Float[Tensor, "*shape"], levels: Float[Tensor, " levels"]) -> UIn
 
     >>> nearest(torch.tensor([-5.0, 0.1, 0.6]), torch.tensor([0.0, 1.0]))
     tensor([0, 0, 1], dtype=torch.uint8)
+
+    Raises:
+        ValueError: NaN or infinity, more than 256 levels, levels that do not rise.
     """
+    if len(levels) > 256:
+        raise ValueError(f"levels must be at most 256, whose numbers a byte holds, got {len(levels)}")
+    if values_can_be_read(x):
+        check_finite("x", x)
+        check_finite("levels", levels)
+        if not (levels[1:] > levels[:-1]).all():
+            raise ValueError(f"levels must rise, got {levels.tolist()}")
     middles = (levels[1:] + levels[:-1]) / 2
     return torch.bucketize(x, middles).to(torch.uint8)
 

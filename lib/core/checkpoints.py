@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .boundary import checked
+
 __all__ = ["checkpoint"]
 
 FOLDER = Path("..", "checkpoints")  # seen from a chapter's folder, in which its kernel runs
@@ -15,6 +17,7 @@ LARGEST = 2 * 1024**2  # bytes: a small language model; most take a hundredth
 REMAKE = "INSIDE_LARGE_MODELS_REMAKE"  # set by `make checkpoints`: 1 for all, or names with commas between them
 
 
+@checked
 def checkpoint(
     name: str, make: Callable[[], Mapping[str, Tensor]], *, folder: str | Path = FOLDER
 ) -> dict[str, Tensor]:

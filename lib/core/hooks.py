@@ -77,7 +77,7 @@ def rewrite(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Tensor]])
 
         return hook
 
-    with _hooked(model, list(changes), lambda name, module: module.register_forward_hook(hook_for(name))):
+    with _hooked(model, changes, lambda name, module: module.register_forward_hook(hook_for(name))):
         yield
 
 
@@ -109,7 +109,7 @@ def rewrite_inputs(model: nn.Module, changes: Mapping[str, Callable[[Tensor], Te
         return hook
 
     with _hooked(
-        model, list(changes), lambda name, module: module.register_forward_pre_hook(hook_for(name), with_kwargs=True)
+        model, changes, lambda name, module: module.register_forward_pre_hook(hook_for(name), with_kwargs=True)
     ):
         yield
 
@@ -139,7 +139,7 @@ def watched_inputs(model: nn.Module, watchers: Mapping[str, Callable[[Any], None
 
     with _hooked(
         model,
-        list(watchers),
+        watchers,
         lambda name, module: module.register_forward_pre_hook(hook_for(name), with_kwargs=True),
     ):
         yield
@@ -147,11 +147,14 @@ def watched_inputs(model: nn.Module, watchers: Mapping[str, Callable[[Any], None
 
 @contextmanager
 def _hooked(
-    model: nn.Module, layers: Sequence[str], register: Callable[[str, nn.Module], RemovableHandle]
+    model: nn.Module, functions: Mapping[str, Callable], register: Callable[[str, nn.Module], RemovableHandle]
 ) -> Iterator[None]:
     """Hooks on named layers inside the block: what names are refused, who waits, and that none is left."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module to have layers by name, got {type(model).__name__}")
+    if not isinstance(functions, Mapping) or not all(map(callable, functions.values())):
+        raise TypeError(f"layers must be given functions, in a dict by name, got {functions!r}")
+    layers = list(functions)
     # A layer that stands in the model twice answers to both names.
     modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     unknown = [name for name in layers if name not in modules]

@@ -18,6 +18,9 @@ from .precision import autocast_dtype
 __all__ = ["Call", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "Share", "hold", "rule_of"]
 
 
+_LARGEST = torch.finfo(torch.float32).max  # beyond it a number is infinite in most of what is computed
+
+
 class _Number:
     """An int or a float; NaN, infinity and bool are none. ``Annotated`` with (low, high) bounds it."""
 
@@ -32,8 +35,10 @@ class _Number:
         return isinstance(value, int if self.kind is int else (int, float)) and not isinstance(value, bool)
 
     def hold(self, name: str, value: Any, _call: "Call") -> None:
-        if not -math.inf < value < math.inf:
-            raise ValueError(f"{name} must be {'positive and ' if self.open_below else ''}finite, got {value}")
+        if not -_LARGEST <= value <= _LARGEST:
+            rule = f"{'positive and ' if self.open_below else ''}finite"
+            rule += ", at most 3.4e38" if -math.inf < value < math.inf else ""
+            raise ValueError(f"{name} must be {rule}, got {value}")
         if value < self.low or value > self.high or (self.open_below and value == self.low):
             raise ValueError(f"{name} must be {self.rule}, got {value}")
 
@@ -121,6 +126,7 @@ class _Sequence:
         self.kind = kind
         self.length = len(items) if kind is tuple and items and items[-1] is not Ellipsis else None
         self.items = [rule for item in items if item is not Ellipsis and (rule := rule_of(item)) is not None]
+        self.keys_and_values = len(self.items) == 2 and kind is Mapping
         self.words = {tuple: "a tuple", list: "a list", Mapping: "a dict", Iterable: "iterable"}.get(
             kind, "a list or tuple"
         )
@@ -132,6 +138,10 @@ class _Sequence:
         return right and (self.length is None or len(value) == self.length)
 
     def hold(self, name: str, value: Any, call: "Call") -> None:
+        if self.keys_and_values:
+            for key, item in value.items():
+                hold(self.items[0], f"a key of {name}", key, call)
+                hold(self.items[1], f"{name}[{key!r}]", item, call)
         # What is only said to be iterable may be used up by looking.
         if self.length is None and len(self.items) == 1 and self.kind in (tuple, list, Sequence):
             for number, item in enumerate(value):
@@ -203,8 +213,8 @@ def hold(rule: Any, name: str, value: Any, call: Call) -> None:
 def rule_of(annotation: Any) -> Any:
     """Read one annotation; None where it asks for nothing."""
     origin, arguments = get_origin(annotation), get_args(annotation)
-    if hasattr(annotation, "dim_str"):
-        return _Tensor(annotation)
+    if hasattr(annotation, "dim_str"):  # an array's, of NumPy say, asks for nothing here
+        return _Tensor(annotation) if annotation.array_type is Tensor else None
     if origin is Annotated:
         return next((extra for extra in arguments[1:] if isinstance(extra, _Number)), rule_of(arguments[0]))
     if origin in (Union, UnionType):
@@ -214,6 +224,8 @@ def rule_of(annotation: Any) -> Any:
         return _Choice(arguments)
     if origin in (tuple, list, Sequence, Iterable, Mapping):
         return _Sequence(origin, arguments)
+    if annotation is Any:
+        return None
     if annotation in (int, float):
         return _Number(annotation)
     if origin is Callable or annotation is Callable:

@@ -21,9 +21,14 @@ def seeded(seed: NonNegativeInt, device: str | torch.device = "cpu") -> torch.Ge
     True
 
     Raises:
-        ValueError: a negative seed.
+        ValueError: a negative seed, or one that 64 bits do not hold, a device that torch does not know.
     """
-    return torch.Generator(device=device).manual_seed(seed)
+    if seed >= 2**64:
+        raise ValueError(f"seed must be below 2**64, got {seed}")
+    try:
+        return torch.Generator(device=device).manual_seed(seed)
+    except RuntimeError as error:
+        raise ValueError(f"device must be one that torch knows here, got {device!r}") from error
 
 
 @checked

@@ -26,6 +26,8 @@ def replaced(model: nn.Module, plan: Mapping[str, Callable[[nn.Module], nn.Modul
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module to have modules by name, got {type(model).__name__}")
+    if not isinstance(plan, Mapping):
+        raise TypeError(f"plan must be a dict from names to functions, got {type(plan).__name__}")
     modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
     unknown = [name for name in plan if name not in modules]
     if unknown or not plan:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
-from .validation import check_finite, check_indices, check_rank
+from .validation import check_finite, check_floating, check_indices, check_rank
 
 __all__ = ["IGNORED", "Target", "check_labels", "check_outputs", "target_classes", "target_score"]
 
@@ -26,6 +26,8 @@ def target_classes(target: Target, batch: int, device: torch.device) -> Int64[Te
     """
     try:
         classes = torch.as_tensor(target, device=device)
+        if classes.layout is not torch.strided:
+            classes = None
     except (TypeError, ValueError, RuntimeError, OverflowError):  # torch's errors differ with what it cannot read
         classes = None
     if classes is None or classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
@@ -51,8 +53,7 @@ def check_outputs(outputs: Float[Tensor, "batch classes"], target: Int64[Tensor,
             "gives one column, outputs[:, None], which is explained with target 0"
         )
     check_rank("the model's output", outputs, "batch classes")
-    if not outputs.is_floating_point():
-        raise TypeError(f"the model's output must be floating point, got {outputs.dtype}")
+    check_floating("the model's output", outputs)
     check_indices("target", target, outputs.shape[1], f"the {outputs.shape[1]} classes")
 
 

@@ -41,21 +41,27 @@ def check_rank(name: str, tensor: Tensor, axes: str) -> None:
 
 
 def check_floating(name: str, tensor: Tensor) -> None:
-    """Require a floating-point tensor.
+    """Require a dense tensor of floating-point numbers that torch computes with.
 
     Raises:
-        TypeError: integers, booleans or complex numbers.
+        TypeError: not a tensor, a sparse one, integers, booleans, complex numbers or eight-bit floats.
     """
-    if not tensor.is_floating_point():
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(tensor).__name__}")
+    if not tensor.is_floating_point() or tensor.dtype.itemsize == 1:
         raise TypeError(f"{name} must be floating point, got {tensor.dtype}; convert it with {name}.float()")
+    if tensor.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got layout {tensor.layout}")
 
 
 def check_finite(name: str, tensor: Tensor) -> None:
     """Require every element to be a finite number.
 
     Raises:
-        ValueError: NaN or infinity; the count and the first position are named.
+        ValueError: NaN or infinity, whose count and first position are named; a tensor on the meta device.
     """
+    if tensor.is_meta:
+        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
     if math.isfinite(tensor.detach().sum()):  # one quick pass: a sum is finite only if all its terms are
         return
     finite = torch.isfinite(tensor)
@@ -85,6 +91,8 @@ def check_indices(name: str, indices: Tensor, size: int, of: str, *, ignored: in
     if not isinstance(indices, Tensor) or indices.dtype != torch.int64:
         received = indices.dtype if isinstance(indices, Tensor) else type(indices).__name__
         raise TypeError(f"{name} must be a tensor of indices of dtype torch.int64, got {received}")
+    if indices.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got layout {indices.layout}")
     if not values_can_be_read(indices):
         return
     outside = (indices < 0) | (indices >= size)
@@ -122,10 +130,14 @@ def as_number(name: str, value: Real, *, rule: str = "a number") -> float:
 
     Raises:
         TypeError: anything else.
+        ValueError: an integer beyond the largest float.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be {rule}, got {type(value).__name__} {value!r:.60}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} must be finite, got {value!r:.60}") from None
 
 
 def check_positive_int(name: str, value: int) -> None:

@@ -12,7 +12,7 @@ from lib.core.hooks import evaluation_mode, one_at_a_time
 from lib.core.targets import Target, check_outputs, target_classes
 from lib.core.validation import check_finite, check_floating, check_not_empty, check_positive_int
 
-__all__ = ["Score", "at_least_single", "check_generator", "check_inputs", "explaining"]
+__all__ = ["Score", "at_least_single", "check_callable", "check_generator", "check_inputs", "explaining"]
 
 # Model calls pay when a batch is large: on a CPU until its temporaries no longer fit the cache, at about this many
 # numbers of input in one call (167 digits of 28 × 28); elsewhere until the device is busy (55 photographs of 224²).
@@ -57,6 +57,17 @@ def check_generator(generator: torch.Generator) -> None:
         raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
 
 
+def check_callable(name: str, function: Callable) -> None:
+    """Require a function, a module or another thing that can be called; a class, which would make one, is none.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not callable(function) or isinstance(function, type):
+        got = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
+        raise TypeError(f"{name} must be a module or another callable, got {got}")
+
+
 def at_least_single(dtype: torch.dtype) -> torch.dtype:
     """The precision in which many terms are added up: float32 for halves."""
     return torch.promote_types(dtype, torch.float32)
@@ -81,8 +92,7 @@ def explaining(
             that are no tuple.
         ValueError: NaN inputs, a target of the wrong length, arguments that are not one row an example.
     """
-    if not callable(model):
-        raise TypeError(f"model must be a module or another callable, got {type(model).__name__}")
+    check_callable("model", model)
     check_inputs(inputs)
     if chunk_size is not None:
         check_positive_int("chunk_size", chunk_size)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.core.validation import check_rank
+from lib.core.validation import check_floating, check_rank
 
 __all__ = ["model_of"]
 
@@ -32,7 +32,9 @@ def model_of(estimator) -> Callable[[Float[Tensor, "batch features"]], Float[Ten
 
     def model(inputs: Float[Tensor, "batch features"]) -> Float[Tensor, "batch classes"]:
         check_rank("inputs", inputs, "batch features")
-        table = inputs.detach().cpu().numpy()
+        check_floating("inputs", inputs)
+        halves = inputs.dtype in (torch.bfloat16, torch.float16)  # which NumPy or the estimator would not take
+        table = (inputs.detach().float() if halves else inputs.detach()).cpu().numpy()
         if hasattr(estimator, "feature_names_in_"):
             import pandas as pd  # there, since the estimator was fitted on its frame
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .areas import check_maps, extreme_area, squares
 from .images import check_photograph, in_few_colours
-from .style import SIGNS
+from .style import SIGNS, check_options
 
 __all__ = ["show_attributions"]
 
@@ -44,6 +44,7 @@ def show_attributions(
         TypeError: a photograph or a map that is no floating-point tensor.
         ValueError: a photograph whose values leave [0, 1], no map, a map of another size or with NaN, a share or percentile out of range, too many cells.
     """
+    check_options(share=share, percentile=percentile, cells=cells, columns=columns, size=size)
     check_maps(attributions, share)
     check_photograph("photograph", photograph)
     height, width = photograph.shape[1:]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lib.core.validation import check_rank
 
-from .style import WIDTH
+from .style import WIDTH, check_options
 
 __all__ = ["confusion_matrix", "learning_curves"]
 
@@ -23,6 +23,9 @@ def learning_curves(curves: Mapping[str, Sequence[float]], *, ylabel: str, title
         TypeError: a curve that is not a sequence of real numbers.
         ValueError: no curve, or one without a point.
     """
+    check_options(title=title, ylabel=ylabel)
+    if not isinstance(curves, Mapping) or not all(hasattr(values, "__len__") for values in curves.values()):
+        raise TypeError(f"curves must be lists of numbers by name, got {curves!r}")
     if not curves or any(len(values) == 0 for values in curves.values()):
         raise ValueError(
             f"curves must each hold at least one epoch, got { ({name: len(v) for name, v in curves.items()}) }"

@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .areas import check_maps, extreme_area
+from .style import check_options
 
 __all__ = ["describe_attributions"]
 
@@ -33,6 +34,7 @@ def describe_attributions(
         ValueError: no map, one that is not [height, width] or holds NaN, a share out of range, an empty box or
             one outside the picture.
     """
+    check_options(share=share, regions=regions)
     check_maps(attributions, share)
     regions = regions or {}
     for height, width in {tuple(values.shape) for values in attributions.values()}:

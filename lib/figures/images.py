@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lib.core.validation import check_finite, check_positive_int
 
-from .style import SIGNS, columns_that_fit
+from .style import SIGNS, check_options, columns_that_fit
 
 __all__ = ["check_photograph", "in_few_colours", "show_images"]
 
@@ -36,6 +36,7 @@ def show_images(
         TypeError: an image that is no tensor of real numbers.
         ValueError: no images, a shape that is none of these, NaN, colours outside [0, 1], a number of titles that differs.
     """
+    check_options(columns=columns, size=size)
     pictures = [_picture(image) for image in images]
     if not pictures:
         raise ValueError("images must hold at least one image, got none")

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
 from lib.core import Message, Piece, Span
+from lib.core.boundary import checked
 
 from .style import PALETTE, WIDTH
 
@@ -18,6 +19,7 @@ _LOOKS = [(name, hatch) for name, hatch in zip(PALETTE.values(), ("", "///", "..
 _MOST_RANKS = 64  # lanes beyond these cannot be told apart
 
 
+@checked
 def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figure:
     """Draw, for each strategy (row) and rank (column), every piece as the filled part of its whole.
 
@@ -55,6 +57,7 @@ def show_placement(placements: Mapping[str, Sequence[Sequence[Piece]]]) -> Figur
     return figure
 
 
+@checked
 def show_schedule(spans: Sequence[Span], messages: Sequence[Message] = (), *, title: str = "") -> Figure:
     """Draw what each rank did over time, one lane a rank, with an arrow for each message.
 

@@ -1,8 +1,12 @@
 """How every figure of the book looks: colours that all readers can tell apart, letters that a phone can show."""
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from lib.core.boundary import checked
 
 __all__ = ["PALETTE", "SIGNS", "WIDTH", "columns_that_fit", "letters_on_a_phone", "use_book_style"]
 
@@ -44,11 +48,32 @@ def use_book_style() -> None:
     )
 
 
+@checked
+def check_options(
+    *,
+    share: float = 1.0,
+    percentile: float = 1.0,
+    cells: int = 1,
+    columns: int | None = None,
+    size: float = 1.0,
+    regions: Mapping[str, tuple[int, int, int, int]] | None = None,
+    title: str = "",
+    ylabel: str = "",
+) -> None:
+    """Hold the options of a picture to their kinds; their bounds are for the functions that know them.
+
+    Raises:
+        TypeError, ValueError: as :func:`~lib.core.boundary.checked`.
+    """
+
+
+@checked
 def columns_that_fit(size: float) -> int:
     """How many panels, each ``size`` inches wide, stand side by side in a figure whose letters a phone can show."""
     return max(1, int(WIDTH / size + 1e-9))
 
 
+@checked
 def letters_on_a_phone(figure: Figure) -> float:
     """Size of the smallest letters, in CSS pixels, when the figure is as wide as a phone's page; infinite without letters."""
     figure.canvas.draw()  # which sets the labels of the ticks

@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lib.core.boundary import checked
+
 from .style import WIDTH
 
 __all__ = ["show_tree"]
@@ -28,6 +30,7 @@ class Tree(Protocol):
     above: "Tree | None"
 
 
+@checked
 def show_tree(
     tree: Tree,
     names: Sequence[str],

@@ -28,6 +28,14 @@ class BucketedDataParallel(nn.Module):
     :func:`~lib.parallelism.data_parallel.average_gradients`. A checkpoint has the model's own names. A copy is data
     parallel too. ``torch.autograd.grad`` is not averaged.
 
+    >>> from lib.parallelism import run_ranks
+    >>> def step():
+    ...     model = BucketedDataParallel(nn.Linear(1, 1, bias=False))
+    ...     model(torch.tensor([[float(dist.get_rank())]])).sum().backward()
+    ...     return [parameter.grad.item() for parameter in model.parameters()]
+    >>> run_ranks(step, 2)  # of the inputs 0 and 1
+    [[0.5], [0.5]]
+
     Raises:
         TypeError: the model is not a module, bucket_bytes not an int.
         ValueError: no parameter needs a gradient, bucket_bytes below 1; as :func:`~lib.parallelism.data_parallel.average_gradients`.

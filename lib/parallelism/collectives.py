@@ -51,6 +51,10 @@ def ring_all_reduce(
     the number of elements, the first chunks are one longer, nothing is padded, and rank r sends
     2n − c(r) − c(r+1) bytes with c(i) those of chunk i. No gradient flows through.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: ring_all_reduce(torch.tensor([1, 2])).tolist(), 2)
+    [[2, 4], [2, 4]]
+
     Raises:
         TypeError: not a tensor of numbers.
         ValueError: ranks differ in shape or dtype; no process group, or one without this rank.
@@ -73,6 +77,10 @@ def ring_reduce_scatter(
 
     The flattened sum is cut into p chunks; where p does not divide it, the first ones are one longer.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: ring_reduce_scatter(torch.tensor([1, 2])).tolist(), 2)
+    [[2], [4]]
+
     Raises:
         TypeError: as :func:`ring_all_reduce`.
         ValueError: as :func:`ring_all_reduce`.
@@ -93,6 +101,10 @@ def ring_all_gather(
 
     Chunks may differ in length along the first axis; the engine tells the lengths, uncounted, before. A rank
     passes on every chunk but its right neighbour's.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: ring_all_gather(torch.tensor([dist.get_rank()])).tolist(), 2)
+    [[0, 1], [0, 1]]
 
     Raises:
         TypeError: not a tensor.
@@ -127,6 +139,10 @@ def broadcast(
 
     In each round every rank that has the numbers sends them to one that has not, so that p ranks are
     served in ⌈log₂ p⌉ rounds and p−1 messages. ``source`` counts within the group.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: broadcast(torch.tensor([dist.get_rank()]), source=1).tolist(), 2)
+    [[1], [1]]
 
     Raises:
         TypeError: not a tensor; a source that is not an int.

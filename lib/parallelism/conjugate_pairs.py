@@ -26,6 +26,10 @@ def copy_to_ranks(x: Shaped[Tensor, "*shape"], *, group: dist.ProcessGroup | Non
     Forward nothing happens. Each part sends back its own gradient, and the gradient of ``x`` is their sum
     (Shoeybi et al. 2019, section 3). The backward of :func:`reduce_from_ranks`.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: torch.autograd.grad(copy_to_ranks(x := torch.ones(1, requires_grad=True)), x)[0].item(), 2)
+    [2.0, 2.0]
+
     Raises:
         TypeError: not a tensor.
         ValueError: no process group, or one without this rank; in backward, ranks differ in shape or dtype.
@@ -43,6 +47,10 @@ def reduce_from_ranks(
     Each addend's gradient is the gradient of the sum, which all ranks hold alike: backward nothing happens
     (Shoeybi et al. 2019, section 3). The backward of :func:`copy_to_ranks`.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: reduce_from_ranks(torch.tensor([3.0])).item(), 2)
+    [6.0, 6.0]
+
     Raises:
         TypeError: not a tensor.
         ValueError: ranks differ in shape or dtype; no process group, or one without this rank.
@@ -57,6 +65,10 @@ def split_to_ranks(
 
     The gradient of ``x`` is joined from the parts' gradients. Megatron's *scatter*, and the backward of
     :func:`gather_from_ranks`.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: split_to_ranks(torch.tensor([3, 4])).tolist(), 2)
+    [[3], [4]]
 
     Raises:
         TypeError: not a tensor.
@@ -75,6 +87,10 @@ def gather_from_ranks(
     """Join the ranks' parts along axis ``dim``, in rank order, so that all hold the whole.
 
     Each part's gradient is its part of the whole's. Megatron's *gather*, and the backward of :func:`split_to_ranks`.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: gather_from_ranks(torch.tensor([dist.get_rank()])).tolist(), 2)
+    [[0, 1], [0, 1]]
 
     Raises:
         TypeError: not a tensor.

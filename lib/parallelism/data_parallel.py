@@ -23,6 +23,10 @@ def weigh_by_examples(
     The factor is p·n_r / n, for rank r's n_r of the n examples on p ranks; it is 1 where shards are equal. Every
     rank calls this once a step. Without examples, n_r = 0, a mean is 0/0: pass ``model(inputs).sum()``.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: weigh_by_examples(torch.tensor(1.0), 1 + 2 * dist.get_rank()).item(), 2)  # 1 and 3 examples
+    [0.5, 1.5]
+
     Raises:
         TypeError: examples is not an int.
         ValueError: examples below 0, or none on any rank; no process group, or one without this rank.
@@ -44,6 +48,15 @@ def average_gradients(model: nn.Module, *, group: dist.ProcessGroup | None = Non
 
     The plain form: when all gradients are there, one all-reduce for each parameter. A parameter that was not used
     on some ranks has gradient 0 there; one that was used on none keeps None. Buffers stay each rank's own.
+
+    >>> from lib.parallelism import run_ranks
+    >>> def step():
+    ...     layer = nn.Linear(1, 1, bias=False)
+    ...     layer.weight.grad = torch.full((1, 1), float(dist.get_rank()))
+    ...     average_gradients(layer)
+    ...     return layer.weight.grad.item()
+    >>> run_ranks(step, 2, seed=0)
+    [0.5, 0.5]
 
     Raises:
         ValueError: sparse gradients, or parameters that the ranks do not hold alike; where ranks check each other,

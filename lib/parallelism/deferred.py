@@ -28,6 +28,11 @@ def deferred(seed: int) -> Iterator["Draws"]:
     gives each rank its part of the model that ``with fixed_seed(0): Transformer(config)`` builds in one process. At
     no time is more than one parameter whole. (The caller's random numbers stay as they were.)
 
+    >>> with deferred(0) as draws:
+    ...     layer = nn.Linear(3, 2)
+    >>> layer.weight.is_meta
+    True
+
     Raises:
         ValueError: a negative seed.
     """

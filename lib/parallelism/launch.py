@@ -49,6 +49,9 @@ def run_ranks(
     one is drawn from torch's default generator. Processes that ``torchrun`` has started become the ranks, and each gets
     the whole list.
 
+    >>> run_ranks(lambda: torch.distributed.get_rank(), 2)
+    [0, 1]
+
     Raises:
         TypeError: ``fn`` is not callable; ``fn`` or ``args`` cannot be pickled; an argument of the wrong type.
         ValueError: a world size outside 1…64 or other than torchrun's; a timeout outside 0…10⁶ s; a negative seed; an

@@ -82,6 +82,10 @@ def held_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, *, activation
     Storage that two tensors share counts once; of a sharded tensor, the local part counts. Numbers that an
     optimizer keeps once a tensor, such as Adam's step count, are left out. ``activations`` comes from
     `saved_activations`.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> held_bytes(layer, torch.optim.SGD(layer.parameters(), lr=0.1)).parameters
+    32
     """
     parameters = list(model.parameters())
     states = [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
@@ -113,6 +117,12 @@ def saved_activations(model: nn.Module) -> Iterator[_Counter]:
 
     Parameters are kept anyway and do not count; what several operations keep counts once, also in part; of a view into
     something larger, such as a batch cut from a data set, only the view counts.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> with saved_activations(layer) as kept:
+    ...     y = layer(torch.ones(5, 3))
+    >>> kept.bytes  # the input, 5 · 3 numbers
+    60
     """
     counter = _Counter()
 
@@ -137,6 +147,13 @@ class MemoryTimeline(TorchDispatchMode):
     tensors that the block has made and that live, beside the model's and the optimizer's own: what forward keeps for
     backward (or makes again, under :func:`torch.utils.checkpoint.checkpoint`), results, and temporary copies. What was
     there before, such as the batch, does not count.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> with MemoryTimeline(layer, torch.optim.SGD(layer.parameters(), lr=0.1)) as memory:
+    ...     y = layer(torch.ones(5, 3))
+    ...     memory.mark("after forward")
+    >>> memory.marks["after forward"].parameters
+    32
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:

@@ -48,7 +48,11 @@ WHOLE = Placement()
 
 
 def placements(model: nn.Module) -> dict[nn.Parameter, Placement]:
-    """The placement of each parameter, also of those inside wrappers and under several names."""
+    """The placement of each parameter, also of those inside wrappers and under several names.
+
+    >>> [placement.axis for placement in placements(nn.Linear(2, 3)).values()]  # whole on every rank
+    [None, None]
+    """
     found = dict.fromkeys(model.parameters(), WHOLE)
     for module in model.modules():
         for name, placement in getattr(module, "placements", {}).items():
@@ -73,6 +77,14 @@ def own_part(whole: Tensor, placement: Placement) -> Tensor:
 def shard_state_dict(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """This rank's part of an unsharded state dict, for a ``model`` whose layers are cut. Names are the same in both.
 
+    >>> from lib.parallelism import run_ranks
+    >>> from lib.parallelism import ColumnParallelLinear
+    >>> def part():
+    ...     state = {"weight": torch.tensor([[1.0], [2.0]])}
+    ...     return shard_state_dict(state, ColumnParallelLinear(1, 2, bias=False))["weight"].tolist()
+    >>> run_ranks(part, 2)
+    [[[1.0]], [[2.0]]]
+
     Raises:
         ValueError: a tensor of another size than the model's whole one along the axis that is cut; no process group.
     """
@@ -92,6 +104,11 @@ def shard_state_dict(state: Mapping[str, Tensor], model: nn.Module) -> dict[str,
 def gather_state_dict(model: nn.Module) -> dict[str, Tensor]:
     """The unsharded state dict, on every rank: undoes :func:`shard_state_dict`. All ranks must call it.
 
+    >>> from lib.parallelism import run_ranks
+    >>> from lib.parallelism import ColumnParallelLinear
+    >>> run_ranks(lambda: [*gather_state_dict(ColumnParallelLinear(4, 2))["weight"].shape], 2)  # of 1 × 4 a rank
+    [[2, 4], [2, 4]]
+
     Raises:
         ValueError: ranks whose models differ, where ranks check each other; no process group.
     """
@@ -108,7 +125,18 @@ def _whole(value: Tensor, placement: Placement) -> Tensor:
 
 
 def sum_gradients(model: nn.Module) -> None:
-    """Add up, over the ranks, the gradients of parameters that are whole and ``summed``; after ``backward``."""
+    """Add up, over the ranks, the gradients of parameters that are whole and ``summed``; after ``backward``.
+
+    >>> from lib.parallelism import run_ranks
+    >>> def step():
+    ...     layer = nn.Linear(1, 1, bias=False)
+    ...     layer.placements = {"weight": Placement(summed=True)}
+    ...     layer.weight.grad = torch.ones(1, 1)
+    ...     sum_gradients(layer)
+    ...     return layer.weight.grad.item()
+    >>> run_ranks(step, 2)
+    [2.0, 2.0]
+    """
     for parameter, placement in placements(model).items():
         if placement.summed and parameter.grad is not None:
             parameter.grad = reduce_from_ranks(parameter.grad, group=placement.group)
@@ -116,6 +144,14 @@ def sum_gradients(model: nn.Module) -> None:
 
 def gradient_norm(model: nn.Module) -> Float[Tensor, ""]:
     """Length of the whole gradient, as one process would have it: parts add up over the ranks, copies count once.
+
+    >>> from lib.parallelism import run_ranks
+    >>> def norm():
+    ...     layer = nn.Linear(2, 1, bias=False)
+    ...     layer.weight.grad = torch.tensor([[3.0, 4.0]])
+    ...     return gradient_norm(layer).item()
+    >>> run_ranks(norm, 2)
+    [5.0, 5.0]
 
     Raises:
         ValueError: no gradient; no process group.
@@ -138,6 +174,14 @@ def clip_gradients(model: nn.Module, max_norm: float) -> Float[Tensor, ""]:
 
     :func:`torch.nn.utils.clip_grad_norm_` would measure each rank's own part, and shorten the copies differently.
 
+    >>> from lib.parallelism import run_ranks
+    >>> def clip():
+    ...     layer = nn.Linear(2, 1, bias=False)
+    ...     layer.weight.grad = torch.tensor([[3.0, 4.0]])
+    ...     return clip_gradients(layer, 1.0).item(), round(layer.weight.grad.norm().item(), 4)
+    >>> run_ranks(clip, 2)
+    [(5.0, 1.0), (5.0, 1.0)]
+
     Raises:
         ValueError: a max_norm that is not positive; as :func:`gradient_norm`.
     """
@@ -152,6 +196,12 @@ def clip_gradients(model: nn.Module, max_norm: float) -> Float[Tensor, ""]:
 
 def assert_replicas_equal(model: nn.Module, *, group: dist.ProcessGroup | None = None) -> None:
     """Require parameters and buffers that the ranks hold alike to be equal bit for bit; what is cut is left out.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: assert_replicas_equal(nn.Linear(1, 1)), 2)  # drawn from two seeds
+    Traceback (most recent call last):
+        ...
+    RuntimeError: ...
 
     Raises:
         ValueError: two ranks hold different numbers, and which; no process group.

@@ -24,6 +24,9 @@ def step_seconds(
     this with the same number of steps, a rank that has no part in a step with one that does nothing; a step then lasts
     from one barrier to the next, until the last rank is through. A step on an accelerator waits for its device itself.
 
+    >>> step_seconds([lambda: None, lambda: sum(range(9))], repeats=3).shape
+    torch.Size([3, 2])
+
     Raises:
         TypeError: repeats or rounds is not an int.
         ValueError: no steps, repeats or rounds below 1, or ranks that differ in any of the three.

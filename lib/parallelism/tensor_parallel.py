@@ -39,6 +39,10 @@ class ColumnParallelLinear(nn.Module):
     that read one x and needs one *f* for all. With ``pad``, outputs of zeros fill up what ranks do not divide. A
     layer that is built here draws its part of a whole; :meth:`of` takes it from one that is there.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: [*ColumnParallelLinear(4, 6)(torch.ones(1, 4)).shape], 2)
+    [[1, 3], [1, 3]]
+
     Raises:
         TypeError: features that are not ints; in the call as :func:`~lib.architectures.dense.linear`.
         ValueError: ranks that do not divide the outputs; no process group; in the call as
@@ -84,6 +88,10 @@ class RowParallelLinear(nn.Module):
     Each rank has one addend of the sum over features; *g* adds them up. The bias is whole on every rank, as rank
     0 has drawn it, and is added once, after the sum.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: [*RowParallelLinear(4, 6)(torch.ones(1, 2)).shape], 2)
+    [[1, 6], [1, 6]]
+
     Raises:
         TypeError: features that are not ints; in the call as :func:`~lib.architectures.dense.linear`.
         ValueError: ranks that do not divide the inputs; no process group; in the call as
@@ -123,6 +131,11 @@ def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
     Norms and residual sums every rank does again. All ranks must have built the same model; one on the meta device
     takes no memory, and :meth:`~lib.parallelism.deferred.Draws.fill` then gives each rank its part of what was drawn.
 
+    >>> from lib.parallelism import run_ranks
+    >>> mlp = MLP(4, 8)
+    >>> run_ranks(lambda: [*tensor_parallel(nn.Sequential(mlp))[0].up.weight.shape], 2)
+    [[4, 4], [4, 4]]
+
     Raises:
         TypeError: not a module.
         ValueError: a model with nothing to cut or a matrix that two of its parts share, ranks that do not divide its
@@ -149,7 +162,12 @@ def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
 
 
 def tensor_parallel_plan(model: nn.Module, *, group: Group = None) -> Plan:
-    """For :func:`~lib.core.surgery.replaced`: what takes the place of the attentions, MLPs and ends of a Transformer."""
+    """For :func:`~lib.core.surgery.replaced`: what takes the place of the attentions, MLPs and ends of a Transformer.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: [*tensor_parallel_plan(nn.Sequential(MLP(4, 8)))], 2)
+    [['0.up', '0.down'], ['0.up', '0.down']]
+    """
     column, row = partial(ColumnParallelLinear.of, group=group), partial(RowParallelLinear.of, group=group)
     reads_copy = partial(column, copy_input=False)
     plans: dict[type, Plan] = {

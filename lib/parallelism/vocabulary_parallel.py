@@ -29,6 +29,10 @@ class VocabularyParallelEmbedding(nn.Module):
     A token that lives elsewhere counts as zeros here, so every sum has one addend that is not zero. Where ranks do not
     divide the vocabulary, rows of zeros stand behind its end.
 
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: [*VocabularyParallelEmbedding(10, 4)(torch.tensor([[1, 9]])).shape], 2)
+    [[1, 2, 4], [1, 2, 4]]
+
     Raises:
         TypeError: sizes that are not ints, tokens that are not int64.
         ValueError: sizes below 1; no process group; no tokens, or one outside the vocabulary.
@@ -84,6 +88,11 @@ def vocabulary_parallel_cross_entropy(
     Per example three numbers travel, a maximum and two sums, in place of all the logits. The largest logit is
     subtracted before exp, so nothing overflows. The slope at this rank's logits is softmax minus truth, over the
     batch, and needs no message. ``vocabulary`` counts the classes on all ranks; columns behind its end do not count.
+
+    >>> from lib.parallelism import run_ranks
+    >>> loss = lambda: vocabulary_parallel_cross_entropy(torch.zeros(1, 2), torch.tensor([3]), vocabulary=4)
+    >>> run_ranks(lambda: round(loss().item(), 4), 2)  # ln 4
+    [1.3863, 1.3863]
 
     Raises:
         TypeError: integer logits, or labels that are not int64.

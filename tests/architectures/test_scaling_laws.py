@@ -95,8 +95,8 @@ def test_tokens_a_parameter_at_the_budget_of_gopher(surface, ratio):
         (lambda: fit_power_law([3, 3], [1.0, 2.0]), "two different sizes"),
         (lambda: fit_power_law([1, -2], [1.0, 2.0]), "x must be positive"),
         (lambda: fit_power_law([1, 2], [1.0, 0.0]), "losses must be positive"),
-        (lambda: LossSurface(1.0, (1.0, -1.0), (1.0, 1.0)), "parameters must be a coefficient"),
-        (lambda: LossSurface(1.0, (1.0, 1.0), (1.0, float("inf"))), "tokens must be a coefficient"),
+        (lambda: LossSurface(1.0, (1.0, -1.0), (1.0, 1.0)), "parameters must be positive and finite, got -1.0"),
+        (lambda: LossSurface(1.0, (1.0, 1.0), (1.0, float("inf"))), "tokens must be positive and finite, got inf"),
         (lambda: PRINTED.allocation(-1.0), "flops must be positive"),
     ],
 )

@@ -100,6 +100,8 @@ def test_without_a_soft_share_the_teacher_teaches_nothing():
         ({"soft_share": 1.2}, ValueError, "soft_share must be from 0 to 1, got 1.2"),
         ({"labels": Y[:50]}, ValueError, "inputs and labels must agree on examples, got 60 and 50"),
         ({"labels": Y + 1}, ValueError, "labels must lie in 0 … 2, the classes, got 3"),
+        # One row of sixty: the first batches do not hold it.
+        ({"labels": torch.cat([Y[:-1], torch.tensor([3])]), "batch_size": 10}, ValueError, "labels must lie in 0 … 2, the classes, got 3"),
         ({"labels": None}, TypeError, "inputs and labels must both be tensors"),
         ({"teacher": nn.Linear(6, 4)}, ValueError, "student and teacher must agree on classes, got 3 and 4"),
         ({"teacher": lambda x: x}, TypeError, "teacher must be a Module, got function"),

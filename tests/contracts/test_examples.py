@@ -15,8 +15,7 @@ MODULES = [module.name for module in pkgutil.walk_packages(lib.__path__, "lib.")
 CALLED = [
     (package, name)
     for package in (f"lib.{module.name}" for module in pkgutil.iter_modules(lib.__path__))
-    # What runs in several processes or draws is shown at work in its chapters.
-    if package not in ("lib.figures", "lib.parallelism")
+    if package != "lib.figures"  # what draws is shown at work in its chapters
     for name in importlib.import_module(package).__all__
     # A record is handed back, not called; what only a chapter's machinery uses has its chapter for an example.
     if name not in ("EfficientNetLite0", "checkpoint", "evidence")

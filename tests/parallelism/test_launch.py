@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 from forked import SUBPROCESS, Forked, gone, start
 
-from lib.parallelism import fork_server, run_ranks
+from lib.parallelism import fork_server, launch, run_ranks
 from lib.parallelism.fork_server import ForkServer
 from lib.parallelism.launched import LaunchedRank
 
@@ -419,6 +419,19 @@ def test_a_server_that_dies_just_now_is_not_met_twice(monkeypatch):
     assert run_ranks(dist.get_rank, 2) == [0, 1]
 
 
+def test_a_server_that_ends_at_each_launch_is_tried_twice(monkeypatch):
+    tried = []
+
+    def launch_and_lose_the_server(*_):
+        tried.append(1)
+        raise launch._ServerGoneError
+
+    monkeypatch.setattr(launch, "_launch_and_collect", launch_and_lose_the_server)
+    with pytest.raises(RuntimeError, match="ended twice before it had started them"):
+        run_ranks(dist.get_rank, 2)
+    assert len(tried) == 2
+
+
 @pytest.mark.usefixtures("own_server")
 def test_a_rank_that_holds_the_interpreter_dies_with_its_server(tmp_path):
     """No thread of its own can run, and its caller does not know its number."""
@@ -547,11 +560,16 @@ def test_a_script_needs_no_guard_its_classes_return_as_themselves_and_an_interru
     assert gone(started)
 
 
-def test_a_caller_that_is_killed_takes_its_ranks_along(tmp_path):
-    caller = start(run_ranks, wait_on_each_rank, 2, tmp_path, output=tmp_path / "output")
+def wait_beside_a_process_of_its_own(folder):
+    subprocess.Popen(["sleep", "60"])
+    wait_on_each_rank(folder)
+
+
+def test_a_caller_that_is_killed_takes_its_ranks_along_and_what_they_have_started(tmp_path):
+    caller = start(run_ranks, wait_beside_a_process_of_its_own, 2, tmp_path, output=tmp_path / "output")
     ranks = ranks_in(tmp_path, 2)
     started = psutil.Process(caller.pid).children(recursive=True)
-    assert len(started) == 3  # a server and two ranks
+    assert len(started) == 5  # a server, two ranks and a process of each
     assert set(ranks) <= set(started)
     caller.kill()
     caller.join()

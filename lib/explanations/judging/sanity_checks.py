@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.validation import check_floating
-from lib.explanations.calls import check_inputs
+from lib.explanations.calls import check_callable, check_generator, check_inputs
 
 __all__ = ["cascading_randomization", "rank_correlation"]
 
@@ -38,6 +38,8 @@ def cascading_randomization(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module to have layers, got {type(model).__name__}")
+    check_callable("explain", explain)
+    check_generator(generator)
     if not any(True for _ in model.parameters()):
         raise ValueError(f"model must have parameters to randomise, got {type(model).__name__} without any")
     with torch.inference_mode(False), torch.enable_grad():

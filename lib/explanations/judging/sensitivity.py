@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lib.core.targets import Target
 from lib.core.validation import as_number, check_positive_int
-from lib.explanations.calls import at_least_single, check_generator, check_inputs
+from lib.explanations.calls import at_least_single, check_callable, check_generator, check_inputs
 
 from .infidelity import check_attributions
 
@@ -45,6 +45,7 @@ def max_sensitivity(
     check_inputs(inputs)
     check_positive_int("samples", samples)
     check_generator(generator)
+    check_callable("method", method)
     radius = as_number("radius", radius)
     if not (radius > 0 and math.isfinite(radius)):
         raise ValueError(f"radius must be finite and above 0, got {radius}")

@@ -14,6 +14,7 @@ from .runs import check_positions, checked_scores, looking, outputs_of_layers
 __all__ = ["activation_patching", "restored_share"]
 
 
+@checked
 def activation_patching(
     model: nn.Module,
     inputs: Tensor,

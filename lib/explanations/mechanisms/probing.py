@@ -24,6 +24,7 @@ class LinearProbe:
     mean: Float[Tensor, " width"]
     deviation: Float[Tensor, " width"]
 
+    @checked
     def __call__(self, states: Float[Tensor, "*leading width"]) -> Int64[Tensor, "*leading"]:
         """The most probable label of each state."""
         return F.linear((states - self.mean) / self.deviation, self.weight, self.bias).argmax(-1)

@@ -1,0 +1,209 @@
+"""Kinds of bad input that belong to no one function: wherever they arrive, the value and the rule are named.
+
+Each row is a kind that a search with thousands of bad calls has met as an error of torch's or Python's own, or as an
+answer; its calls stand for all functions that take such a value.
+"""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lib.architectures import (
+    GRU,
+    LSTM,
+    RNN,
+    LayerNorm,
+    LossSurface,
+    PowerLaw,
+    RMSNorm,
+    beam_search,
+    candidates,
+    count_parameters,
+    fit_power_law,
+    generate,
+    layer_norm,
+    softmax,
+    training_flops,
+)
+from lib.compression import (
+    Grid,
+    dequantize,
+    distillation_loss,
+    fake_quantize,
+    grid_for,
+    int8_dynamic,
+    int8_static,
+    merged_plans,
+    nearest,
+    pruning_masks,
+    quantize,
+    smoothing_factors,
+    symmetric_grid,
+    unpack_bits,
+)
+from lib.core import capture, checkpoint, replaced, rewrite, seeded, target_score
+from lib.explanations import (
+    activation_patching,
+    cascading_randomization,
+    exact_shapley,
+    grad_cam,
+    grad_cam_plus_plus,
+    integrated_gradients,
+    linear_probe,
+    logit_lens,
+    max_sensitivity,
+    model_of,
+    occlusion,
+    rank_correlation,
+    saliency,
+    shapley_value,
+)
+from lib.figures import columns_that_fit, describe_attributions, show_attributions, show_images
+
+NAN = math.nan
+MODEL = nn.Sequential(nn.Linear(4, 3), nn.Identity())
+X, PICTURES = torch.randn(2, 4, generator=seeded(0)), torch.ones(1, 1, 4, 4)
+CONVOLUTION = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+TOKENS, LAYER = torch.tensor([[0, 1]]), nn.Linear(4, 2)
+GRID = symmetric_grid(torch.tensor([[1.0], [2.0]]), bits=8)
+FITTED = LossSurface(1.0, (1.0, 0.5), (1.0, 0.5))
+MAPS = {"map": torch.ones(8, 8)}
+ONE_HOT = torch.eye(3)
+PROBE = linear_probe(torch.randn(12, 4, generator=seeded(1)), torch.arange(12) % 3, penalty=0.1)
+
+
+def says(logits):
+    """A model of language that gives the same logits everywhere."""
+    return lambda tokens: logits.expand(*tokens.shape, -1)
+
+
+DENSE, META, NO_EIGHT_BITS = "must be a dense tensor, got layout torch.sparse_coo", "must hold numbers, got a tensor on the meta device", "must be floating point, got torch.float8_e4m3fn"  # fmt: skip
+TABLE = {
+    "a sparse tensor": [
+        (lambda: saliency(MODEL, X.to_sparse(), 0), TypeError, f"inputs {DENSE}"),
+        (lambda: grad_cam(CONVOLUTION, PICTURES.to_sparse(), 0, layer="0"), TypeError, f"inputs {DENSE}"),
+        (lambda: target_score(X.to_sparse(), 0), TypeError, f"the model's output {DENSE}"),
+        (lambda: target_score(X, torch.tensor([0, 1]).to_sparse()), TypeError, "target must be a class index"),
+        (lambda: softmax(X.to_sparse()), TypeError, f"logits {DENSE}"),
+    ],
+    "a tensor without numbers": [
+        (lambda: saliency(MODEL, X.to("meta"), 0), ValueError, f"inputs {META}"),
+        (lambda: int8_dynamic(nn.Linear(4, 2, device="meta")), ValueError, f"weight {META}"),
+        (lambda: shapley_value(torch.zeros(8, device="meta")), ValueError, f"worths {META}"),
+        (lambda: generate(says(ONE_HOT[0].to("meta")), TOKENS, 1), ValueError, "the model's logits must be numbers, got a tensor on the meta device"),
+    ],
+    "eight-bit floats": [
+        (lambda: occlusion(MODEL, X.to(torch.float8_e4m3fn), 0, window=(1,)), TypeError, f"inputs {NO_EIGHT_BITS}"),
+        (lambda: target_score(X.to(torch.float8_e4m3fn), 0), TypeError, f"the model's output {NO_EIGHT_BITS}"),
+        (lambda: model_of(FITTED_TREE)(X.to(torch.float8_e4m3fn)), TypeError, f"inputs {NO_EIGHT_BITS}"),
+    ],
+    "a number beyond the largest float": [
+        (lambda: softmax(X, temperature=10**400), ValueError, "temperature must be positive and finite, at most 3.4e38, got 1000"),
+        (lambda: softmax(X, temperature=1e300), ValueError, "temperature must be positive and finite, at most 3.4e38, got 1e+300"),
+        (lambda: candidates(X, top_k=1, temperature=1e300), ValueError, "temperature must be positive and finite, at most 3.4e38, got 1e+300"),
+        (lambda: layer_norm(X, eps=10**400), ValueError, "eps must be positive and finite, at most 3.4e38, got 1000"),
+        (lambda: training_flops(10**400, 1), ValueError, "parameters must be positive and finite, at most 3.4e38, got 1000"),
+        (lambda: distillation_loss(X, X, torch.tensor([0, 1]), temperature=1e300), ValueError, "temperature must be positive and finite, at most 3.4e38, got 1e+300"),
+        (lambda: integrated_gradients(MODEL, X, 0, baseline=10**400), ValueError, "baseline must be finite, got 1000"),
+        (lambda: seeded(2**64), ValueError, "seed must be below 2**64, got 18446744073709551616"),
+    ],
+    "a class for a model": [
+        (lambda: saliency(nn.Linear, X, 0), TypeError, "model must be a module or another callable, got the class Linear"),
+        (lambda: exact_shapley(nn.Sequential, X, 0, background=X), TypeError, "model must be a module or another callable, got the class Sequential"),
+    ],
+    "no dict": [
+        (lambda: rewrite(MODEL, None).__enter__(), TypeError, "layers must be given functions, in a dict by name, got None"),
+        (lambda: rewrite(MODEL, {"0": 3}).__enter__(), TypeError, "layers must be given functions, in a dict by name, got {'0': 3}"),
+        (lambda: pruning_masks(MODEL, 0.5, mean_squares={3: X[0]}), TypeError, "a key of mean_squares must be a str, got int 3"),
+        (lambda: replaced(MODEL, ["0"]), TypeError, "plan must be a dict from names to functions, got list"),
+        (lambda: merged_plans({"0": nn.Identity}, "1"), TypeError, "each plan must be a dict from names to functions, got str"),
+        (lambda: pruning_masks(MODEL, 0.5, mean_squares={"0": 3}), TypeError, "mean_squares['0'] must be a Tensor, got int 3"),
+        (lambda: show_attributions(torch.rand(3, 8, 8), ["map"]), TypeError, "attributions must be maps by name, got list"),
+        (lambda: describe_attributions(MAPS, regions={"left": 3}), TypeError, "regions['left'] must be a tuple of 4, got int 3"),
+    ],
+    "no function": [
+        (lambda: checkpoint("x", None), TypeError, "make must be callable, got NoneType None"),
+        (lambda: activation_patching(MODEL, X, X, ["0"], [0], score=3), TypeError, "score must be callable, got int 3"),
+        (lambda: cascading_randomization(MODEL, 3, generator=seeded(0)), TypeError, "explain must be a module or another callable, got int"),
+        (lambda: max_sensitivity(MODEL, X, 0, "saliency", generator=seeded(0)), TypeError, "method must be a module or another callable, got str"),
+    ],
+    "no generator": [
+        (lambda: cascading_randomization(MODEL, lambda m: X, generator=0), TypeError, "generator must be a torch.Generator, got int"),
+    ],
+    "no name of a layer": [
+        (lambda: grad_cam(CONVOLUTION, PICTURES, 0, layer=["0"]), TypeError, "a layer must be given by its name, got list"),
+        (lambda: grad_cam_plus_plus(CONVOLUTION, PICTURES, 0, layer={}), TypeError, "a layer must be given by its name, got dict"),
+        (lambda: logit_lens(MODEL, X[:, None], ["0"], norm=["1"]), TypeError, "norm must be a str, got list"),
+        (lambda: capture(MODEL, 3), TypeError, "layers must be a list or tuple, got int 3"),
+    ],
+    "no number, no tensor": [
+        (lambda: shapley_value([1.0, 2.0]), TypeError, "worths must be a torch.Tensor, got list"),
+        (lambda: LayerNorm(4)(X.tolist()), TypeError, "x must be a torch.Tensor, got list"),
+        (lambda: RMSNorm(4)(None), TypeError, "x must be a torch.Tensor, got NoneType None"),
+        (lambda: PROBE(np.zeros(4)), TypeError, "states must be a torch.Tensor, got ndarray"),
+        (lambda: count_parameters(LAYER), TypeError, "model must be a Transformer, got Linear"),
+        (lambda: fit_power_law("12", [1.0, 2.0]), TypeError, "x must be a list or tuple or a ndarray, got str '12'"),
+        (lambda: LossSurface(1.0, 3, (1.0, 0.5)), TypeError, "parameters must be a pair, got int 3"),
+        (lambda: LossSurface(NAN, (1.0, 0.5), (1.0, 0.5)), ValueError, "floor must be finite, got nan"),
+        (lambda: PowerLaw(NAN, 1.0), ValueError, "exponent must be finite, got nan"),
+        (lambda: FITTED.loss(0, 1), ValueError, "parameters must be positive and finite, got 0"),
+        (lambda: FITTED.allocation([1.0]), TypeError, "flops must be a number, got list"),
+        (lambda: columns_that_fit(None), TypeError, "size must be a number, got NoneType None"),
+        (lambda: show_images(PICTURES, size=None), TypeError, "size must be a number, got NoneType None"),
+        (lambda: seeded(0, device="abacus"), ValueError, "device must be one that torch knows here, got 'abacus'"),
+    ],
+    "a dtype that the layer's weights have not": [
+        (lambda layer=layer: layer(4, 3)(torch.zeros(1, 2, 4).double()), TypeError, "x and weights must have the same dtype, got x torch.float64, weights torch.float32")
+        for layer in (RNN, GRU, LSTM)
+    ],
+    "a model of language that returns something else": [
+        (lambda: generate(lambda tokens: None, TOKENS, 1), TypeError, "the model's output must be a torch.Tensor, got NoneType"),
+        (lambda: generate(lambda tokens: tokens, TOKENS, 1), ValueError, "the model's output must have 3 axes (batch, time, vocabulary), got 2"),
+        (lambda: generate(says(ONE_HOT.long()[0]), TOKENS, 1), TypeError, "the model's output must be floating point, got torch.int64"),
+        (lambda: generate(lambda tokens: torch.zeros(2, 2, 3), TOKENS, 1), ValueError, "the model must return logits for each of the 1 sequences, got 2"),
+        (lambda: generate(says(ONE_HOT[0] * NAN), TOKENS, 1), ValueError, "the model's logits must be numbers, got nan"),
+        (lambda: beam_search(says(ONE_HOT[0] * NAN), TOKENS[0], beams=1, end=0, longest=2), ValueError, "the model's logits must be numbers, got nan"),
+    ],
+    "limits of quantization that are none": [
+        (lambda: grid_for(X, 8, limits=lambda x: None), TypeError, "limits must return two tensors, a low and a high end, got NoneType"),
+        (lambda: grid_for(X, 8, limits=lambda x: (x, x)), ValueError, "limits must return ends of shape (2,), got (2, 4) and (2, 4)"),
+        (lambda: int8_static(LAYER, X, limits=lambda x: x), TypeError, "limits must return two tensors, a low and a high end, got Tensor"),
+    ],
+    "a grid that does not fit, or is none": [
+        (lambda: quantize(X[:1].repeat(3, 1), GRID), ValueError, "the grid's steps must broadcast to the tensor's shape (3, 4), got (2, 1)"),
+        (lambda: fake_quantize(X[0], GRID), ValueError, "the grid's steps must broadcast to the tensor's shape (4,), got (2, 1)"),
+        (lambda: dequantize(torch.zeros(3, 4).int(), GRID), ValueError, "the grid's steps must broadcast to the tensor's shape (3, 4), got (2, 1)"),
+        (lambda: Grid(torch.ones(()), torch.zeros(()).int(), 7, -8), ValueError, "low must not be above high, got 7 and -8"),
+        (lambda: Grid(0.1, torch.zeros(()).int(), -8, 7), TypeError, "scale must be a torch.Tensor, got float 0.1"),
+        (lambda: unpack_bits(torch.tensor(3, dtype=torch.uint8), 8, 1), ValueError, "packed must have 1 axes (bytes), got 0"),
+    ],
+    "NaN, where a comparison would swallow it": [
+        (lambda: nearest(torch.tensor([NAN]), torch.tensor([0.0, 1.0])), ValueError, "x must be finite, got nan"),
+        (lambda: nearest(torch.tensor([0.5]), torch.tensor([0.0, NAN])), ValueError, "levels must be finite, got nan"),
+        (lambda: nearest(torch.tensor([0.5]), torch.tensor([1.0, 0.0])), ValueError, "levels must rise, got [1.0, 0.0]"),
+        (lambda: nearest(torch.tensor([0.5]), torch.arange(257.0)), ValueError, "levels must be at most 256, whose numbers a byte holds, got 257"),
+        (lambda: smoothing_factors(torch.tensor([NAN]), torch.ones(1)), ValueError, "largest_inputs must be finite, got nan"),
+        (lambda: smoothing_factors(torch.ones(1), -torch.ones(1)), ValueError, "largest_weights must be magnitudes, at least 0, got -1.0"),
+        (lambda: rank_correlation(X * NAN, X), ValueError, "must be finite, got nan"),
+    ],
+}  # fmt: skip
+
+
+class FITTED_TREE:  # noqa: N801 - stands for an estimator
+    @staticmethod
+    def predict_proba(table):
+        return table[:, :2]
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [pytest.param(*row, id=f"{kind}: {row[2][:70]}") for kind, rows in TABLE.items() for row in rows],
+)
+def test_a_kind_of_bad_input_is_refused_wherever_it_arrives(call, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        call()

@@ -135,8 +135,8 @@ TABLE = {
         (lambda: cascading_randomization(MODEL, lambda m: X, generator=0), TypeError, "generator must be a torch.Generator, got int"),
     ],
     "no name of a layer": [
-        (lambda: grad_cam(CONVOLUTION, PICTURES, 0, layer=["0"]), TypeError, "a layer must be given by its name, got list"),
-        (lambda: grad_cam_plus_plus(CONVOLUTION, PICTURES, 0, layer={}), TypeError, "a layer must be given by its name, got dict"),
+        (lambda: grad_cam(CONVOLUTION, PICTURES, 0, layer=["0"]), TypeError, "layer and head must be names, as model.named_modules() has them, got list"),
+        (lambda: grad_cam_plus_plus(CONVOLUTION, PICTURES, 0, layer={}), TypeError, "layer and head must be names, as model.named_modules() has them, got dict"),
         (lambda: logit_lens(MODEL, X[:, None], ["0"], norm=["1"]), TypeError, "norm must be a str, got list"),
         (lambda: capture(MODEL, 3), TypeError, "layers must be a list or tuple, got int 3"),
     ],

@@ -189,9 +189,6 @@ def _maps_and_scores(
 
         return see
 
-    for name in (layer, *others):
-        if not isinstance(name, str):
-            raise TypeError(f"a layer must be given by its name, got {type(name).__name__}")
     with rewrite(score.model, {name: note(name) for name in (layer, *others)} | {layer: keep}):
         scores = score.of(score.inputs, score.rows)
     for name in (layer, *others):

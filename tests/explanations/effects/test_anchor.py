@@ -45,6 +45,12 @@ def test_a_rule_that_leaves_something_to_chance_has_that_precision():
     assert found.precision - found.at_least == pytest.approx(1.645 * 0.00306, rel=0.05)
 
 
+def test_of_few_draws_that_all_agree_wilsons_bound_is_one_over_one_plus_z_squared_over_their_number():
+    found = asked(lambda x: x[:, 0] == 0, [0, 1, 2, 2], precision=0.5, samples=10)
+    assert (found.features, found.precision) == ((0,), 1)
+    assert found.at_least == pytest.approx(1 / (1 + 1.645**2 / 10), abs=1e-3)
+
+
 def test_the_shortest_rule_is_taken_and_of_the_shortest_the_one_that_fits_most_rows():
     # Held alone, the first column or the fourth is enough; the fourth's interval is wider.
     def positive(x):

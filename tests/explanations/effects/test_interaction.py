@@ -68,3 +68,11 @@ def test_a_sum_has_no_interaction_and_what_the_model_does_not_use_has_no_share()
     assert interaction_strength(additive, x.float(), 0, 2, 3).share == 0
     # 29 equal means of tenths: less their mean, they are not zero but 1e-17.
     assert interaction_strength(lambda z: 0.1 * z[:, [0]] + 0.1, table(29), 0, 2, 3).share == 0
+
+
+def test_the_unit_of_the_score_changes_the_size_and_not_the_share():
+    ours = interaction_strength(wiggly, table(), 0, 0, 1)
+    for unit in (1e-6, 1e6):
+        scaled = interaction_strength(lambda z, unit=unit: unit * wiggly(z), table(), 0, 0, 1)
+        assert_close(scaled.share, ours.share)
+        assert_close(scaled.size, unit * ours.size)

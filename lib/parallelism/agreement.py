@@ -16,6 +16,7 @@ from torch import Tensor
 
 __all__ = [
     "NOTE_BYTES",
+    "Group",
     "Ledger",
     "announce",
     "check_agreement",
@@ -26,6 +27,8 @@ __all__ = [
     "place_in_group",
     "share",
 ]
+
+Group = dist.ProcessGroup | None
 
 # One fixed length, because a rank cannot know how much another has to say. Room for 64 axes.
 NOTE_BYTES = 512
@@ -71,7 +74,7 @@ def disagreement(pages: Sequence[memoryview], returned: Container[int] = ()) -> 
     return _differences(calls)
 
 
-def place_in_group(group: dist.ProcessGroup | None = None) -> tuple[int, int]:
+def place_in_group(group: Group = None) -> tuple[int, int]:
     """This process's rank in the group, and how many ranks the group has (None is the group of all).
 
     Raises:
@@ -85,7 +88,7 @@ def place_in_group(group: dist.ProcessGroup | None = None) -> tuple[int, int]:
     return rank, dist.get_world_size(group)
 
 
-def announce(call: str, *, group: dist.ProcessGroup | None = None, device: torch.device | str = "cpu") -> int:
+def announce(call: str, *, group: Group = None, device: torch.device | str = "cpu") -> int:
     """Note the collective that follows, and where ranks check each other require the same of all; bytes sent for it.
 
     Raises:
@@ -104,9 +107,7 @@ def announce(call: str, *, group: dist.ProcessGroup | None = None, device: torch
     return NOTE_BYTES * (ranks - 1)
 
 
-def compare_lists(
-    what: str, mine: list[str], *, group: dist.ProcessGroup | None = None, only_if_checking: bool = False
-) -> None:
+def compare_lists(what: str, mine: list[str], *, group: Group = None, only_if_checking: bool = False) -> None:
     """Require one list of words on all ranks, such as the parameters of a model.
 
     Raises:
@@ -126,7 +127,7 @@ def compare_lists(
                 )
 
 
-def check_agreement(call: str, x: Tensor, *, group: dist.ProcessGroup | None = None) -> int:
+def check_agreement(call: str, x: Tensor, *, group: Group = None) -> int:
     """:func:`announce` a ``call`` on a tensor, with its dtype and shape.
 
     Raises:
@@ -137,7 +138,7 @@ def check_agreement(call: str, x: Tensor, *, group: dist.ProcessGroup | None = N
     return announce(f"{call} of {x.dtype} {tuple(x.shape)}", group=group, device=x.device)
 
 
-def share(words: str, *, group: dist.ProcessGroup | None = None, device: torch.device | str = "cpu") -> list[str]:
+def share(words: str, *, group: Group = None, device: torch.device | str = "cpu") -> list[str]:
     """Tell every rank some words, of which 512 bytes arrive; what each rank told, in rank order."""
     _, ranks = place_in_group(group)
     mine = torch.tensor(list(words.encode()[:NOTE_BYTES].ljust(NOTE_BYTES)), dtype=torch.uint8, device=device)

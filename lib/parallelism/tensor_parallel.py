@@ -18,14 +18,14 @@ from lib.architectures import MLP, Linear, MultiHeadAttention, Transformer, line
 from lib.core import replaced
 from lib.core.validation import check_divisible
 
-from .agreement import compare_lists, place_in_group
+from .agreement import Group, compare_lists, place_in_group
 from .conjugate_pairs import copy_to_ranks, reduce_from_ranks
 from .sharded_state import Placement, described, own_part
 from .vocabulary_parallel import VocabularyParallelEmbedding
 
 __all__ = ["ColumnParallelLinear", "RowParallelLinear", "tensor_parallel", "tensor_parallel_plan"]
 
-Group = dist.ProcessGroup | None
+
 Plan = dict[str, Callable[[nn.Module], nn.Module]]
 
 

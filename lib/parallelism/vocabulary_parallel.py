@@ -14,13 +14,11 @@ from lib.core.validation import (
     check_same_length,
 )
 
-from .agreement import check_agreement, place_in_group
+from .agreement import Group, check_agreement, place_in_group
 from .conjugate_pairs import reduce_from_ranks
 from .sharded_state import Placement, own_part
 
 __all__ = ["VocabularyParallelEmbedding", "vocabulary_parallel_cross_entropy"]
-
-Group = dist.ProcessGroup | None
 
 
 class VocabularyParallelEmbedding(nn.Module):

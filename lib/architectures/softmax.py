@@ -36,7 +36,7 @@ def softmax(
     numbers = torch.finfo(logits.dtype)
     if not numbers.tiny <= temperature <= numbers.max:
         raise ValueError(
-            f"temperature must be at least {numbers.tiny} and at most {numbers.max}, by which {logits.dtype} divides, "
+            f"temperature must be at least {numbers.tiny}, at most {numbers.max}, by which {logits.dtype} divides, "
             f"got {temperature}"
         )
     return _Softmax.apply(logits if temperature == 1 else logits / temperature, dim)

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.hooks import rewrite
+from lib.explanations.calls import check_callable
 
 from .runs import check_positions, checked_scores, looking, outputs_of_layers
 
 __all__ = ["activation_patching", "restored_share"]
 
 
-@checked
 def activation_patching(
     model: nn.Module,
     inputs: Tensor,
@@ -41,6 +41,7 @@ def activation_patching(
         ValueError: shapes that differ, an unknown layer or one that does not run once, a position outside, scores of
             another shape or that are NaN.
     """
+    check_callable("score", score)
     with looking(model, inputs):
         if not isinstance(source, Tensor) or source.shape != inputs.shape:
             got = tuple(source.shape) if isinstance(source, Tensor) else type(source).__name__

@@ -6,14 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.boundary import checked
-
 from .runs import check_positions, looking, outputs_of_layers
 
 __all__ = ["logit_lens"]
 
 
-@checked
 def logit_lens(
     model: nn.Module,
     inputs: Tensor,

@@ -114,7 +114,7 @@ TABLE = [
     (lambda: induction_scores(torch.rand(1, 2, 3, 6, 5), 2), ValueError, "patterns and patterns must agree on time, got 6 and 5"),
     (lambda: ablate(ablated={"blocks.0.attention": [2]}), ValueError, "ablated heads of 'blocks.0.attention' must be ints in 0 … 1, got 2"),
     (lambda: ablate(ablated={"blocks.0.attention": [-1]}), ValueError, "ablated heads of 'blocks.0.attention' must be ints in 0 … 1, got -1"),
-    (lambda: ablate(ablated={"blocks.0.attention": [True]}), ValueError, "must be ints in 0 … 1, got True"),
+    (lambda: ablate(ablated={"blocks.0.attention": [True]}), TypeError, "ablated['blocks.0.attention'][0] must be an int, got bool True"),
     (lambda: ablate(ablated={"blocks.5.attention": [0]}), ValueError, "layers must name modules of the model, got ['blocks.5.attention.output']"),
     (lambda: ablate(ablated={}), ValueError, "layers must name modules of the model, got []"),
     (lambda: ablate(heads=3), ValueError, "the width of 'blocks.0.attention.output', 8 must be divisible by heads 3"),

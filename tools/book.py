@@ -13,7 +13,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
 STAMP = BUILD / "html" / ".machinery"
-MACHINERY = ("_config.yml", "_toc.yml", "requirements.txt", "_ext", "_templates", "_static", "_extra", "tools/chapter")
+MACHINERY = (
+    "_config.yml",
+    "_toc.yml",
+    "pyproject.toml",
+    "requirements.txt",
+    "requirements-no-deps.txt",
+    "_ext",
+    "_templates",
+    "_static",
+    "_extra",
+    "tools/chapter",
+    "tools/plain",
+)
 
 
 def machinery() -> str:

@@ -41,7 +41,7 @@ def first_cell(notebook: nbformat.NotebookNode, install: str, stores: str = "") 
     commands = [install] + ["%pip install --quiet " + " ".join(f'"{line}"' for line in beside.values())] * bool(beside)
     command = "\n    ".join(commands) if install else _NO_ADDRESS
     text = _INSTALL.format(needed=["lib", *beside], command=command)
-    names = sorted({name for source in code for name in names_read(source)})
+    names = sorted({name for source in code if "checkpoint" in source for name in names_read(source)})
     return text + (_FETCH.format(names=names, address=stores) if stores and names else "")
 
 

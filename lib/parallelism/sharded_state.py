@@ -13,6 +13,8 @@ import torch.distributed as dist
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lib.core.boundary import checked
+
 from .agreement import compare_lists, place_in_group
 from .conjugate_pairs import gather_from_ranks, reduce_from_ranks
 
@@ -47,6 +49,7 @@ class Placement:
 WHOLE = Placement()
 
 
+@checked
 def placements(model: nn.Module) -> dict[nn.Parameter, Placement]:
     """The placement of each parameter, also of those inside wrappers and under several names.
 

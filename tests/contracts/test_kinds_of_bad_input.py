@@ -62,6 +62,7 @@ from lib.explanations import (
     shapley_value,
 )
 from lib.figures import columns_that_fit, describe_attributions, show_attributions, show_images
+from lib.parallelism import placements
 
 NAN = math.nan
 MODEL = nn.Sequential(nn.Linear(4, 3), nn.Identity())
@@ -143,6 +144,7 @@ TABLE = {
         (lambda: LayerNorm(4)(X.tolist()), TypeError, "x must be a torch.Tensor, got list"),
         (lambda: RMSNorm(4)(None), TypeError, "x must be a torch.Tensor, got NoneType None"),
         (lambda: PROBE(np.zeros(4)), TypeError, "states must be a torch.Tensor, got ndarray"),
+        (lambda: placements(3), TypeError, "model must be a Module, got int 3"),
         (lambda: count_parameters(LAYER), TypeError, "model must be a Transformer, got Linear"),
         (lambda: fit_power_law("12", [1.0, 2.0]), TypeError, "x must be a list or tuple or a ndarray, got str '12'"),
         (lambda: LossSurface(1.0, 3, (1.0, 0.5)), TypeError, "parameters must be a pair, got int 3"),

@@ -33,6 +33,7 @@ from .scaling_laws import (
 from .smollm2 import smollm2, smollm2_encoding
 from .softmax import cross_entropy, log_softmax, softmax
 from .tokenization import BytePairEncoding, learn_merges
+from .toy_superposition import ToySuperposition, train_toy_superposition
 from .transformer import MLP, Block, Transformer, TransformerConfig
 from .vgg import VGG
 
@@ -83,6 +84,7 @@ __all__ = [
     "RotaryAttention",
     "Subsampled",
     "SwiGLU",
+    "ToySuperposition",
     "Transformer",
     "TransformerConfig",
     "alibi",
@@ -126,5 +128,6 @@ __all__ = [
     "softmax",
     "split_heads",
     "tanh",
+    "train_toy_superposition",
     "training_flops",
 ]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lib.core.hooks import capture, evaluation_mode, rewrite
 from lib.core.validation import check_divisible, check_finite
 
-__all__ = ["check_positions", "checked_scores", "head_width", "looking", "outputs_of_layers"]
+__all__ = ["check_positions", "checked_scores", "head_width", "looking", "outputs_of_layers", "outputs_once"]
 
 
 @contextmanager
@@ -36,6 +36,24 @@ def outputs_of_layers(model: nn.Module, inputs: Tensor, layers: Sequence[str]) -
     Raises:
         ValueError: a layer that the run does not reach or reaches twice, whose output is no ``[batch, time, features]``.
     """
+    seen, result = outputs_once(model, inputs, layers)
+    for name, output in seen.items():
+        if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != inputs.shape[:2]:
+            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(
+                f"layer {name!r} must give [batch, time, features] with the inputs' {tuple(inputs.shape[:2])}, got {got}"
+            )
+    return seen, result
+
+
+def outputs_once(
+    model: Callable, inputs: Tensor, layers: Sequence[str], *, of: nn.Module | None = None
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Call ``model``; what each named layer (of the module ``of``, if the model is another callable) gave, and the result.
+
+    Raises:
+        ValueError: a layer that the run does not reach or reaches twice.
+    """
     calls = dict.fromkeys(layers, 0)
 
     def counter(name: str):
@@ -45,17 +63,12 @@ def outputs_of_layers(model: nn.Module, inputs: Tensor, layers: Sequence[str]) -
 
         return count
 
-    with rewrite(model, {name: counter(name) for name in layers}), capture(model, layers) as seen:
+    module = model if of is None else of
+    with rewrite(module, {name: counter(name) for name in layers}), capture(module, layers) as seen:
         result = model(inputs)
     for name, count in calls.items():
         if count != 1:
             raise ValueError(f"layer {name!r} must run once in a pass, it ran {count} times")
-        output = seen[name]
-        if not isinstance(output, Tensor) or output.ndim != 3 or output.shape[:2] != inputs.shape[:2]:
-            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(
-                f"layer {name!r} must give [batch, time, features] with the inputs' {tuple(inputs.shape[:2])}, got {got}"
-            )
     return dict(seen), result
 
 

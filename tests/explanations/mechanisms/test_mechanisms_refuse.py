@@ -13,15 +13,22 @@ from lib.explanations import (
     SparseAutoencoder,
     activation_patching,
     attention_patterns,
+    concept_sensitivities,
+    concept_vector,
     control_labels,
+    dataset_examples,
     direct_logit_attribution,
     explained_variance,
+    feature_visualization,
     induction_scores,
     linear_probe,
     logit_lens,
     lookup_labels,
+    random_concept_test,
     restored_share,
+    tcav_scores,
     train_sparse_autoencoder,
+    unit_activations,
     without_heads,
 )
 
@@ -44,6 +51,17 @@ class Odd(nn.Module):
 ODD = Odd()
 
 
+class Deaf(nn.Module):
+    """A layer that the model has and does not run."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.deaf = nn.Linear(3, 2), nn.Linear(3, 4)
+
+    def forward(self, x):
+        return self.head(x)
+
+
 def patch(model=MODEL, x=X, source=X, layers=LAYERS, positions=(0,), score=lambda z: z[:, -1, 0]):
     return activation_patching(model, x, source, layers, positions, score=score)
 
@@ -55,6 +73,37 @@ def ablate(heads=2, **changes):
 
 def direct(model=MODEL, x=X, parts=("positions",), right=X[:, 0], wrong=X[:, 1], **knobs):
     return direct_logit_attribution(model, x, list(parts), right, wrong, **knobs)
+
+
+NET, ROWS = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).train(), torch.randn(5, 3, generator=seeded(0))
+
+
+def read(model=NET, x=ROWS, layer="0", unit=0, **changes):
+    return unit_activations(model, x, layer=layer, unit=unit, **changes)
+
+
+def examples(count=2, x=ROWS, **changes):
+    return dataset_examples(NET, x, **{"layer": "0", "unit": 0, "generator": seeded(0)} | changes, count=count)
+
+
+def made(shape=(3,), model=NET, **changes):
+    return feature_visualization(
+        model, shape, **{"layer": "0", "unit": 0, "norm": 1.0, "generator": seeded(0)} | changes
+    )
+
+
+ALONG = torch.ones(1, 4)
+
+
+def slopes(model=NET, x=ROWS, target=0, layer="0", directions=ALONG):
+    return concept_sensitivities(model, x, target, layer=layer, directions=directions)
+
+
+def off():
+    """A ReLU that is off for every input of length 1."""
+    net = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    nn.init.constant_(net[0].bias, -100.0)
+    return net
 
 
 STATES, LABELS = torch.randn(20, 3, generator=seeded(0)), torch.arange(20) % 2
@@ -141,6 +190,55 @@ TABLE = [
     (lambda: train_sparse_autoencoder(STATES, 8, active=2, steps=5, seed=-1, batch_size=4), ValueError, "seed must be at least 0, got -1"),
     (lambda: explained_variance(torch.ones(4, 2), torch.ones(4, 2)), ValueError, "states must differ to have a variance, got 4 equal ones"),
     (lambda: explained_variance(STATES, STATES[:3]), ValueError, "states and reconstructions must agree on examples, got 20 and 3"),
+    (lambda: read(model=None), TypeError, "model must be a Module, got NoneType"),
+    (lambda: read(x=[1.0]), TypeError, "inputs must be a Tensor, got list"),
+    (lambda: read(x=ROWS[:0]), ValueError, "inputs must hold at least one example, got shape (0, 3)"),
+    (lambda: read(x=ROWS * torch.nan), ValueError, "inputs must be finite, got nan at (0, 0)"),
+    (lambda: read(layer="7"), ValueError, "layers must name modules of the model, got ['7']"),
+    (lambda: read(unit=4), ValueError, "unit must lie in 0 … 3, the features of '0', got 4"),
+    (lambda: read(unit=-1), ValueError, "unit must lie in 0 … 3, the features of '0', got -1"),
+    (lambda: read(unit=1.0), TypeError, "unit must be an int or a Tensor, got float 1.0"),
+    (lambda: read(unit=torch.ones(3)), ValueError, "unit must be a direction of '0''s 4 features, got shape (3,)"),
+    (lambda: read(unit=torch.tensor(2)), TypeError, "unit must be an int or a floating-point direction, got torch.int64"),
+    (lambda: read(unit=torch.full((4,), torch.nan)), ValueError, "unit must be finite, got nan at (0,)"),
+    (lambda: read(over="sum"), ValueError, "over must be 'max' or 'mean', got 'sum'"),
+    (lambda: read(batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
+    (lambda: read(model=ODD, x=X, layer="never"), ValueError, "layer 'never' must run once in a pass, it ran 0 times"),
+    (lambda: read(model=ODD, x=X, layer="twice"), ValueError, "layer 'twice' must run once in a pass, it ran 2 times"),
+    (lambda: read(model=ODD, x=X, layer="pair"), ValueError, "layer 'pair' must give [batch, features]"),
+    (lambda: examples(count=6), ValueError, "count must be at most the 5 inputs, got 6"),
+    (lambda: examples(count=0), ValueError, "count must be at least 1, got 0"),
+    (lambda: examples(generator=1), TypeError, "generator must be a Generator, got int 1"),
+    (lambda: examples(unit=9), ValueError, "unit must lie in 0 … 3, the features of '0', got 9"),
+    (lambda: made(shape=()), ValueError, "shape must have two axes for waves and jitter, and one in any case, got ()"),
+    (lambda: made(shape=(3,), parametrization="fourier"), ValueError, "shape must have two axes for waves and jitter, and one in any case, got (3,)"),
+    (lambda: made(shape=(3,), jitter=1), ValueError, "shape must have two axes for waves and jitter, and one in any case, got (3,)"),
+    (lambda: made(shape=(0, 3)), ValueError, "shape must hold sizes of at least 1, got (0, 3)"),
+    (lambda: made(norm=0.0), ValueError, "norm must be positive and finite, got 0.0"),
+    (lambda: made(parametrization="wavelet"), ValueError, "parametrization must be 'pixel' or 'fourier', got 'wavelet'"),
+    (lambda: made(steps=0), ValueError, "steps must be at least 1, got 0"),
+    (lambda: made(unit=5), ValueError, "unit must lie in 0 … 3, the features of '0', got 5"),
+    (lambda: made(model=off(), layer="1"), ValueError, "unit 0 of '1' must have a gradient at the first input, got none"),
+    (lambda: concept_vector(STATES[:0], STATES), ValueError, "concept must"),
+    (lambda: concept_vector(STATES, STATES[:0], fit="means"), ValueError, "others must"),
+    (lambda: concept_vector(STATES, NAN), ValueError, "others must be finite, got nan at (0, 0)"),
+    (lambda: concept_vector(STATES, STATES[:, :2]), ValueError, "concept and others must agree on width, got 3 and 2"),
+    (lambda: concept_vector(STATES, STATES, fit="means"), ValueError, "concept and others must differ, got 20 and 20 examples"),
+    (lambda: concept_vector(STATES, STATES, penalty=0.0), ValueError, "penalty must be positive and finite, got 0.0"),
+    (lambda: slopes(model=lambda x: x), TypeError, "model must be a torch.nn.Module to have layers by name, got function"),
+    (lambda: slopes(x=ROWS * torch.nan), ValueError, "inputs must be finite, got nan at (0, 0)"),
+    (lambda: slopes(target=2), ValueError, "target must lie in 0 … 1, the 2 classes, got 2"),
+    (lambda: slopes(layer="9"), ValueError, "layers must name modules of the model, got ['9']"),
+    (lambda: slopes(directions=torch.ones(4)), ValueError, "directions must be [vectors, 4] for layer '0', got shape (4,)"),
+    (lambda: slopes(directions=torch.ones(0, 4)), ValueError, "directions must be [vectors, 4] for layer '0', got shape (0, 4)"),
+    (lambda: slopes(directions=torch.ones(1, 4).long()), TypeError, "directions must be a floating-point tensor, got torch.int64"),
+    (lambda: slopes(directions=torch.full((1, 4), torch.inf)), ValueError, "directions must be finite, got inf at (0, 0)"),
+    (lambda: slopes(model=Deaf(), layer="deaf"), ValueError, "layer 'deaf' must run once in a pass, it ran 0 times"),
+    (lambda: tcav_scores(torch.ones(2, 0)), ValueError, "sensitivities must"),
+    (lambda: tcav_scores(torch.tensor([torch.nan])), ValueError, "sensitivities must be finite, got nan at (0,)"),
+    (lambda: random_concept_test(0.5, torch.ones(0)), ValueError, "random_values must"),
+    (lambda: random_concept_test(torch.tensor(torch.nan), torch.ones(3)), ValueError, "value must be finite, got nan"),
+    (lambda: random_concept_test("high", torch.ones(3)), TypeError, "value must be"),
 ]  # fmt: skip
 
 
@@ -149,7 +247,7 @@ TABLE = [
 def test_refused_with_value_and_rule(call, error, words):
     with pytest.raises(error, match=re.escape(words)):
         call()
-    for model in (MODEL, ODD):
+    for model in (MODEL, ODD, NET):
         assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
         assert model.training
 
@@ -171,11 +269,8 @@ def test_a_change_of_an_input_must_give_one_and_needs_one():
 def test_every_function_has_a_row():
     import lib.explanations.mechanisms
 
-    called = {name for call, *_ in TABLE for name in call.__code__.co_names} | {
-        "activation_patching",
-        "direct_logit_attribution",
-        "without_heads",
-    }
-    assert (
-        set(lib.explanations.mechanisms.__all__) - {"LinearProbe", "DirectLogitAttribution"} <= called
-    )  # records, which nobody calls
+    helpers = (patch, ablate, direct, read, examples, made, slopes)
+    called = {name for call, *_ in TABLE for name in call.__code__.co_names}
+    called |= {name for helper in helpers for name in helper.__code__.co_names}
+    records = {"ConceptVector", "DatasetExamples", "DirectLogitAttribution", "FeatureVisualization", "LinearProbe"}
+    assert set(lib.explanations.mechanisms.__all__) - records <= called  # nobody calls a record

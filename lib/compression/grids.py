@@ -22,7 +22,8 @@ class Grid:
 
     Raises:
         TypeError: a scale that is not floating point, a zero point that does not hold integers.
-        ValueError: shapes that differ, low above high; in the calls, a grid that does not broadcast against the tensor.
+        ValueError: shapes that differ, low above high, a step that is not finite and above 0; in the calls, a grid
+            that does not broadcast against the tensor.
     """
 
     scale: Float[Tensor, "*groups"]
@@ -33,6 +34,10 @@ class Grid:
     def __post_init__(self) -> None:
         if self.low > self.high:
             raise ValueError(f"low must not be above high, got {self.low} and {self.high}")
+        if self.scale.device.type != "meta" and not ((self.scale > 0) & self.scale.isfinite()).all():
+            raise ValueError(
+                f"a step must be finite and above 0, got {self.scale.min().item()} … {self.scale.max().item()}"
+            )
 
     def check_fits(self, x: Tensor) -> None:
         """Require a tensor that has a step for each of its numbers.

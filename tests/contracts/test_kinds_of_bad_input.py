@@ -179,7 +179,7 @@ TABLE = {
         (lambda: dequantize(torch.zeros(3, 4).int(), GRID), ValueError, "the grid's steps must broadcast to the tensor's shape (3, 4), got (2, 1)"),
         (lambda: Grid(torch.ones(()), torch.zeros(()).int(), 7, -8), ValueError, "low must not be above high, got 7 and -8"),
         (lambda: Grid(torch.tensor(0.0), torch.zeros(()).int(), -8, 7), ValueError, "a step must be finite and above 0, got 0.0 "),
-        (lambda: Grid(torch.tensor(-0.1), torch.zeros(()).int(), -8, 7), ValueError, "a step must be finite and above 0, got -0.1 "),
+        (lambda: Grid(torch.tensor(-1.0), torch.zeros(()).int(), -8, 7), ValueError, "a step must be finite and above 0, got -1.0 "),
         (lambda: Grid(torch.tensor(float('nan')), torch.zeros(()).int(), -8, 7), ValueError, "a step must be finite and above 0, got nan "),
         (lambda: Grid(torch.tensor(float('inf')), torch.zeros(()).int(), -8, 7), ValueError, "a step must be finite and above 0, got inf "),
         (lambda: Grid(0.1, torch.zeros(()).int(), -8, 7), TypeError, "scale must be a torch.Tensor, got float 0.1"),

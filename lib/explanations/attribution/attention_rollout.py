@@ -62,6 +62,18 @@ def gradient_weighted_attention(
     Σ_k A_qk v_k, so the gradient by A_qk is that by this result times v_k: the model need not give its weights out.
     Row t is what speaks for the score, in its units, beside the 1 of position t itself.
 
+    >>> class Mean(nn.Module):  # every position takes as much of each
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.value, self.output = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    ...     def forward(self, x):
+    ...         return self.output(self.value(x).mean(1, keepdim=True).expand_as(x))
+    >>> model = nn.Sequential(Mean())
+    >>> _ = [nn.init.ones_(weight) for weight in model.parameters()]
+    >>> x = torch.tensor([[[3.0], [1.0]]])
+    >>> gradient_weighted_attention(model, x, ["0"], heads=1, score=lambda outputs: outputs[:, 0, 0])[0, 0]
+    tensor([2.5000, 0.5000])
+
     Raises:
         TypeError: as :func:`~lib.explanations.mechanisms.attention_patterns.attention_patterns`.
         ValueError: likewise; scores of another shape or that are NaN, no gradient path from a layer to the score.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lib.core.boundary import checked
 from lib.core.precision import autocasts, in_float32, is_transformed
 from lib.core.rules import NonNegativeInt, PositiveInt
-from lib.core.validation import check_divisible, check_rank
+from lib.core.validation import check_divisible, check_floating, check_rank
 
 from .im2col import BlockedIm2col
 from .initialization import uniform_by_fan_in
@@ -195,6 +195,7 @@ class _Convolution(nn.Module):
         check_rank("x", x, self._axes)
         geometry = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         if self.padding_mode == "circular":
+            check_floating("x", x)
             x, geometry["padding"] = _wrap(x, self.window.padding), 0
         return self._convolve(x, self.weight, self.bias, **geometry, groups=self.groups)
 

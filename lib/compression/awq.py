@@ -41,7 +41,7 @@ def awq(
         ValueError: bits outside 2 … 8, a group that does not divide the inputs, moments of another size, not finite
             or all 0.
     """
-    check_second_moments(layer, second_moments)
+    check_second_moments(second_moments, layer)
     weight = at_least_single(layer.weight.detach()).flatten(1)
     squares = second_moments.diagonal().to(weight)
     squares = torch.where(squares > 0, squares, squares[squares > 0].min())  # an input that never came

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lib.core.boundary import checked
 from lib.core.rules import PositiveFloat, PositiveInt
 
-from .calibration_data import check_second_moments
+from .calibration_data import check_second_moments, damped_root
 from .granularity import grouped
 from .grids import Grid, at_least_single, check_bits, dequantize, quantize
 from .ranges import Limits, grid_for, min_max
@@ -46,11 +46,13 @@ def gptq(
             all 0, or negative along some direction, which no inputs have.
     """
     check_bits(bits)
-    check_second_moments(layer, second_moments)
+    check_second_moments(second_moments, layer)
     weight = at_least_single(layer.weight.detach()).flatten(1).clone()
     rows, inputs = weight.shape
     shape = grouped(weight, group or "channel").shape
-    carry = _carry(second_moments.to(weight.dtype), damping)
+    # The upper Cholesky factor U of H⁻¹: row q says in what proportion an error in column q goes to those after it.
+    root = damped_root(second_moments, damping, weight.dtype)
+    carry = torch.linalg.cholesky(torch.cholesky_inverse(root), upper=True)
     codes, grids = [], []
     for start in range(0, inputs, group or _BLOCK):
         stop = min(start + (group or _BLOCK), inputs)
@@ -69,12 +71,3 @@ def gptq(
     scale, zero_point = (torch.stack([getattr(grid, part) for grid in grids], 1) for part in ("scale", "zero_point"))
     grid = Grid(scale, zero_point, grids[0].low, grids[0].high)
     return IntegerLayer(layer, torch.cat(codes, 1).reshape(shape), grid, bits)
-
-
-def _carry(moments: Tensor, damping: float) -> Tensor:
-    """The upper Cholesky factor U of H⁻¹: row q says in what proportion an error in column q goes to those after it."""
-    moments = moments + damping * moments.diagonal().mean() * torch.eye(len(moments)).to(moments)
-    try:
-        return torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(moments)), upper=True)
-    except torch.linalg.LinAlgError:
-        raise ValueError("second_moments must be the mean of x xᵀ over inputs, got a matrix that is not") from None

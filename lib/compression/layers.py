@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lib.architectures import Conv2d, Linear
-from lib.core.validation import check_finite
+from lib.architectures.windows import check_fits
+from lib.core.boundary import checked
+from lib.core.validation import check_finite, check_rank
 
 __all__ = ["CONVOLUTION", "DENSE", "DENSE_AND_CONVOLUTION", "Geometry", "check_layer"]
 
@@ -44,6 +47,7 @@ def check_layer(layer: Any) -> None:
 class Geometry:
     """How a layer's weight meets its input: ``x Wᵀ`` for a dense layer, else the options of a convolution."""
 
+    features: int  # of a convolution, its channels
     stride: tuple[int, int] | None = None  # None: a dense layer
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)  # left, right, top, bottom
     dilation: tuple[int, int] = (1, 1)
@@ -63,16 +67,44 @@ class Geometry:
             return geometry
         check_layer(layer)
         if isinstance(layer, DENSE):
-            return cls()
+            return cls(layer.weight.shape[1])
         if layer.padding_mode not in ("zeros", "circular"):
             raise ValueError(f"padding_mode must be 'zeros' or 'circular', got {layer.padding_mode!r}")
         return cls(
-            _pair(layer.stride), _paddings(layer), _pair(layer.dilation), layer.groups,
-            tuple(layer.weight.shape[2:]), layer.padding_mode == "circular",
+            layer.weight.shape[1] * layer.groups, _pair(layer.stride), _paddings(layer), _pair(layer.dilation),
+            layer.groups, tuple(layer.weight.shape[2:]), layer.padding_mode == "circular",
         )  # fmt: skip
 
+    @checked
+    def check_input(self, x: Float[Tensor, "..."]) -> None:
+        """Require what the layer takes: its features along the last axis, or images of its channels in which its window fits.
+
+        Raises:
+            TypeError: anything but a dense floating-point tensor.
+            ValueError: other axes or sizes; circular padding wider than the image.
+        """
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return
+        if self.stride is not None:
+            check_rank("x", x, "batch channels height width")
+        kind, axis = ("features", -1) if self.stride is None else ("channels", 1)
+        if not x.ndim or x.shape[axis] != self.features:
+            raise ValueError(
+                f"x must have the layer's {self.features} {kind} along axis {axis}, got shape {tuple(x.shape)}"
+            )
+        if self.stride is None:
+            return
+        left, right, top, bottom = self.padding
+        for name, size, ends, taps, dilation in zip(
+            ("height", "width"), x.shape[2:], ((top, bottom), (left, right)), self.kernel, self.dilation, strict=True
+        ):
+            check_fits(name, size + sum(ends), dilation * (taps - 1) + 1)
+            if self.circular and max(ends) > size:
+                raise ValueError(f"circular padding {max(ends)} must not exceed the {name} {size} that it wraps")
+
     def apply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """What the layer computes with this weight, in the dtype of ``x``."""
+        """What the layer computes with this weight, in the dtype of ``x``, which :meth:`check_input` has looked at."""
+        self.check_input(x)
         weight, bias = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
         if self.stride is None:
             return F.linear(x, weight, bias)
@@ -83,6 +115,7 @@ class Geometry:
 
         Of a convolution these are the patches under its window, at all positions of all images.
         """
+        self.check_input(x)
         if self.stride is None:
             return x.reshape(-1, x.shape[-1])
         patches = F.unfold(self._padded(x), self.kernel, self.dilation, 0, self.stride)  # batch features positions

@@ -55,7 +55,8 @@ class LoRA(nn.Module):
         uniform_by_fan_in(self.down, None)
 
     def forward(self, x: Float[Tensor, "batch *features"]) -> Float[Tensor, "batch *out_features"]:
-        return self.layer(x) + self.scale * apply_factors(self.geometry, x, self.up, self.down)
+        correction = self.scale * apply_factors(self.geometry, x, self.up, self.down)  # which looks at x first
+        return self.layer(x) + correction
 
     @torch.no_grad()
     def merged(self) -> nn.Module:

@@ -9,6 +9,7 @@ from lib.core.boundary import checked
 from lib.core.rules import PositiveFloat, PositiveInt, Share
 from lib.core.validation import check_finite
 
+from .calibration_data import check_second_moments, damped_root
 from .layers import Geometry
 from .packed import PackedLayer
 
@@ -37,8 +38,8 @@ def truncated_svd(
 
     Raises:
         TypeError: arguments of another kind.
-        ValueError: a rank above the matrix's smaller side, second moments of another size or without a positive
-            number on the diagonal, NaN or infinity.
+        ValueError: a rank above the matrix's smaller side, second moments of another size or that no inputs
+            have, NaN or infinity.
     """
     check_finite("weight", weight)
     if rank > min(weight.shape):
@@ -50,14 +51,8 @@ def truncated_svd(
         u, s, v = torch.linalg.svd(matrix, full_matrices=False)
         down = v[:rank]
     else:
-        check_finite("second_moments", second_moments)
-        moments = second_moments.double()
-        scale = moments.diagonal().mean()
-        if not scale > 0:
-            raise ValueError(
-                f"second_moments must have a positive number on the diagonal, got a mean of {scale.item()}"
-            )
-        root = torch.linalg.cholesky(moments + damping * scale * torch.eye(len(moments)).to(moments))
+        check_second_moments(second_moments)
+        root = damped_root(second_moments, damping, matrix.dtype)
         u, s, v = torch.linalg.svd(matrix @ root, full_matrices=False)
         down = torch.linalg.solve_triangular(root, v[:rank], upper=False, left=False)
     # Each factor takes the root of the singular values, so that neither is much larger than the other.

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.rules import Share
-from lib.core.validation import check_finite
+from lib.core.validation import check_finite, check_not_empty
 
 from .granularity import Granularity, grouped
 from .grids import affine_grid, check_bits
@@ -63,6 +63,7 @@ class QuantizationAware(nn.Module):
 
     def forward(self, x: Float[Tensor, "*batch_and_features"]) -> Float[Tensor, "*batch_and_outputs"]:
         if self.input_ends is not None:
+            self.geometry.check_input(x)
             x = fake_quantize(x, self._input_grid(x.detach()))
         numbers = grouped(self.layer.weight, self.per)
         grid = grid_for(numbers.detach(), self.bits, symmetric=self.symmetric)
@@ -76,6 +77,7 @@ class QuantizationAware(nn.Module):
 
     def _input_grid(self, x: Tensor):
         if self.training:
+            check_not_empty("x", x)
             check_finite("x", x)
             ends = torch.stack([x.amin(), x.amax()]).to(self.input_ends)
             first = self.input_ends.isnan().any()

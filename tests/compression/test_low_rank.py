@@ -52,6 +52,19 @@ def test_whitening_gives_the_smallest_output_error_and_a_larger_weight_error(ran
     assert (WEIGHT - white[0] @ white[1]).norm() > (WEIGHT - plain[0] @ plain[1]).norm()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("damping", "size"), [(1e-3, 1e-30), (1e-3, 1e30), (3e38, 1.0), (3e38, 1e30)])
+def test_the_factors_are_of_one_size_whatever_the_size_of_moments_and_damping(damping, size, dtype):
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(400, 9, dtype=torch.float64, generator=generator)
+    moments = (x.T @ x / len(x) * (1.0 if dtype == torch.float16 else size)).to(dtype)
+    up, down = truncated_svd(WEIGHT.to(dtype), 3, moments, damping=damping)
+    assert 0.5 < up.abs().max() / down.abs().max() < 2
+    best = torch.linalg.svdvals(WEIGHT)[3:].norm()
+    # Inputs as good as white, and then rounding to eight bits at the coarsest.
+    assert (up.double() @ down.double() - WEIGHT).norm() < 1.05 * best
+
+
 def test_directions_that_calibration_never_showed_are_no_reason_to_fail():
     moments = torch.zeros(9, 9, dtype=torch.float64)
     moments[0, 0] = 1
@@ -157,8 +170,9 @@ GROUPED = nn.Conv2d(4, 4, 3, groups=2)
         (lambda: truncated_svd(WEIGHT, 2.0), TypeError, "rank must be an int, got float 2.0"),
         (lambda: truncated_svd(WEIGHT * float("inf"), 1), ValueError, "weight must be finite, got "),
         (lambda: truncated_svd(WEIGHT, 1, torch.eye(8).double()), ValueError, "weight and second_moments must agree on features, got 9 and 8"),
-        (lambda: truncated_svd(WEIGHT, 1, torch.zeros(9, 9).double()), ValueError, "second_moments must have a positive number on the diagonal, got a mean of 0.0"),
+        (lambda: truncated_svd(WEIGHT, 1, torch.zeros(9, 9).double()), ValueError, "second_moments must have a positive number on the diagonal, got none"),
         (lambda: truncated_svd(WEIGHT, 1, torch.full((9, 9), float("nan")).double()), ValueError, "second_moments must be finite, got nan"),
+        (lambda: truncated_svd(WEIGHT, 1, torch.eye(9).double() - 0.5), ValueError, "second_moments must be the mean of x xᵀ over inputs, got a matrix that is not"),
         (lambda: rank_for(LAYER, 0.1), ValueError, "share must be at least 0.417 to allow rank 1, got 0.1"),
         (lambda: rank_for(LAYER, 1.5), ValueError, "share must be from 0 to 1, got 1.5"),
         (lambda: rank_for(nn.ReLU(), 0.5), TypeError, "layer must be a Linear or Conv2d of lib.architectures or torch.nn, got ReLU"),

@@ -99,6 +99,11 @@ MOMENTS_OF = {
     "other features": (torch.eye(20), "second_moments must have the layer's 24 features, got 20"),
     "nothing but zeros seen": (0 * MOMENTS, "second_moments must have a positive number on the diagonal, got none"),
     "inputs instead": (X, "second_moments"),
+    "negative squares": (-MOMENTS, "second_moments must have squares on the diagonal, got -1.0"),
+    "half of it only": (
+        MOMENTS + torch.ones(24, 24).triu(1),
+        "second_moments must be symmetric, got numbers that differ by 1 ",
+    ),
 }
 
 
@@ -171,7 +176,7 @@ TABLE = [
     (lambda: int8_static(DEPTHWISE, X), ValueError, "layer must have one matrix, got a convolution of 4 groups"),
     (lambda: gptq(DEPTHWISE, MOMENTS), ValueError, "layer must have one matrix, got a convolution of 4 groups"),
     (lambda: int8_dynamic(nn.Embedding(3, 4)), TypeError, "layer must be a Linear or Conv2d of lib.architectures or torch.nn, got Embedding"),
-    (lambda: int8_dynamic(LAYER)(X[:, :20]), ValueError, "must agree on inner, got 20 and 24"),
+    (lambda: int8_dynamic(LAYER)(X[:, :20]), ValueError, "x must have the layer's 24 features along axis -1, got shape (10, 20)"),
     (lambda: gptq(LAYER, MOMENTS, damping=0.0), ValueError, "damping must be positive and finite, got 0.0"),
     (lambda: gptq(LAYER, -10 * torch.ones(24, 24) + 11 * MOMENTS), ValueError, "second_moments must be the mean of x xᵀ over inputs, got a matrix that is not"),
     (lambda: awq(LAYER, MOMENTS, candidates=0), ValueError, "candidates must be at least 1, got 0"),

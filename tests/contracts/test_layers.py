@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from refusals import KINDS, not_refused
 from torch import nn
 from torch.testing import assert_close
 
@@ -249,6 +250,13 @@ def test_a_state_dict_goes_into_torchs_layer_and_back(case):
         ours.load_state_dict(other)
         for name, value in ours.state_dict().items():
             assert torch.equal(value, other[name])
+
+
+@pytest.mark.bad_input
+# Two cases compute with x before the layer sees it.
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("attention", "DecoderBlock")])
+def test_what_is_no_dense_tensor_of_real_numbers_is_refused(name):
+    assert not_refused(CASES[name].build(), input_for(CASES[name]), KINDS) == {}
 
 
 def test_the_loss_does_not_touch_its_arguments():

@@ -11,18 +11,23 @@ from functools import partial
 
 import pytest
 import torch
+from refusals import KINDS, not_refused
 from torch import nn
 
 import lib.compression
 from lib import architectures
 from lib.compression import (
     Float8Layer,
+    LoRA,
     Masked,
     NormalFloatLayer,
+    QuantizationAware,
     SparseLayer,
     awq,
     bytes_of,
     gptq,
+    int8_dynamic,
+    int8_static,
     low_rank,
     weight_only,
 )
@@ -159,6 +164,67 @@ def test_a_model_that_changes_its_dtype_keeps_whole_numbers(packed):
     form.bfloat16()
     assert all(torch.equal(dict(form.named_buffers())[name], tensor) for name, tensor in whole.items())
     assert form(x.bfloat16()).dtype == torch.bfloat16
+
+
+# What stands in a layer's place in a model that is to be made smaller; as a model does, it refuses what is no input of its layer's.
+IN_PLACE = FAMILY | {
+    "LoRA": partial(LoRA, rank=2),
+    "LoRA on int8": lambda layer: LoRA(weight_only(layer), rank=2),
+    "quantization-aware": QuantizationAware,
+    "quantization-aware, inputs too": partial(QuantizationAware, inputs=True),
+    "int8, dynamic": int8_dynamic,
+    "int8, static": lambda layer: int8_static(layer, torch.randn(3, layer.weight[0].numel())),
+}
+OTHER_SIZES = {
+    "one number": lambda x: x.flatten()[0],
+    "features too many": lambda x: torch.cat([x, x[:, :1]], 1) if x.ndim == 4 else torch.cat([x, x[..., :1]], -1),
+    "features too few": lambda x: x[:, 1:] if x.ndim == 4 else x[..., 1:],
+    "an image alone": lambda x: x[0] if x.ndim == 4 else x[..., :3],
+    "an image smaller than the window": lambda x: x[:, :, :0] if x.ndim == 4 else x[..., :0],
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("kind", IN_PLACE)
+@pytest.mark.parametrize("name", LAYERS)
+def test_what_is_no_input_of_the_layer_is_refused(name, kind):
+    make, shape = LAYERS[name]
+    form, x = IN_PLACE[kind](make()), torch.randn(shape)
+    assert not_refused(form, x, KINDS | OTHER_SIZES) == {}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("kind", IN_PLACE)
+@pytest.mark.parametrize(
+    ("layer", "x", "message"),
+    [
+        (nn.Linear(8, 6), (3, 9), "x must have the layer's 8 features along axis -1, got shape (3, 9)"),
+        (nn.Conv2d(4, 6, 3), (2, 5, 6, 6), "x must have the layer's 4 channels along axis 1, got shape (2, 5, 6, 6)"),
+        (nn.Conv2d(4, 6, 3), (4, 6, 6), "x must have 4 axes (batch, channels, height, width), got 3"),
+        (nn.Conv2d(4, 6, 3, padding=(1, 0), dilation=(1, 2)), (2, 4, 1, 4), "the window spans 5 but the padded width is only 4"),
+        (nn.Conv2d(4, 6, 3, padding=(0, 2), dilation=(2, 1)), (2, 4, 4, 1), "the window spans 5 but the padded height is only 4"),
+        (nn.Conv2d(4, 6, 2, padding=(2, 1), padding_mode="circular"), (2, 4, 1, 3), "circular padding 2 must not exceed the height 1"),
+    ],
+)  # fmt: skip
+def test_the_size_received_and_the_rule_are_named(kind, layer, x, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        IN_PLACE[kind](copy.deepcopy(layer))(torch.randn(x))
+
+
+def test_the_smallest_image_that_fits_is_computed():
+    layer = nn.Conv2d(4, 6, 2, padding=(2, 1), padding_mode="circular")
+    x = torch.randn(2, 4, 2, 1)
+    torch.testing.assert_close(weight_only(layer)(x), layer(x), atol=0.05, rtol=0.05)
+    layer = nn.Conv2d(4, 6, 3, dilation=(2, 1))
+    x = torch.randn(2, 4, 5, 3)
+    torch.testing.assert_close(weight_only(layer)(x), layer(x), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.bad_input
+def test_a_range_of_inputs_needs_an_input():
+    layer = QuantizationAware(nn.Linear(8, 6), inputs=True)
+    with pytest.raises(ValueError, match=re.escape("x must hold at least one element, got shape (0, 8)")):
+        layer(torch.zeros(0, 8))
 
 
 @pytest.mark.bad_input

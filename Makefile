@@ -20,7 +20,7 @@ SOURCES := $(shell find chapters lib reference tests tools/chapter _ext _extra _
            _config.yml _toc.yml intro.md references.bib $(wildcard *.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint unit notebooks site first-steps device lab pdf course execute checkpoints robust new chapter edit bench clean
+.PHONY: help book test lint unit notebooks site first-steps device lab pdf epub course execute checkpoints robust new chapter edit bench clean
 
 help:  ## this list
 	@echo "Inside Large Models"; echo
@@ -78,6 +78,9 @@ lab: $(READY)  ## open JupyterLab on the chapters
 
 pdf: $(BOOK)  ## print the whole book to _build/inside-large-models.pdf (minutes)
 	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m tools.pdf
+
+epub: $(BOOK)  ## pack the whole book into _build/inside-large-models.epub (minutes)
+	@CHROMIUM="$$($(BIN)/python -m tools.chromium)" && export CHROMIUM && $(BIN)/python -m tools.epub
 
 course: $(READY)  ## write the student edition to _build/course
 	@$(BIN)/python -m tools.course

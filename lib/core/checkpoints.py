@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def checkpoint(
 
     Training differs in its last digits from one processor to the next, and a long experiment does not fit
     into one sitting; what a chapter says of such results it says of these. ``make checkpoints`` (``STORE=name``
-    for one of several) runs ``make()`` anew and stores what it returns, such as a `state_dict`. Where there is no file, as outside
-    the repository, it is run on the spot and nothing is stored.
+    for one of several) runs ``make()`` anew and stores what it returns, such as a `state_dict`. Where there
+    is no file, as outside the repository, it is run on the spot, which a line on stderr says, and nothing is stored.
 
     Raises:
         TypeError: ``make`` returned something else than tensors by name.
@@ -36,6 +37,8 @@ def checkpoint(
     if {"1", name} & set(os.environ.get(REMAKE, "").split(",")):
         _store(_made(make), file)
     elif not file.exists():
+        place = Path.cwd().name
+        print(f"{name} is made anew, which may take minutes: {file} is not seen from {place}", file=sys.stderr)
         return _made(make)
     return _read(file)
 

@@ -28,9 +28,11 @@ def test_what_was_stored_is_read_and_not_made_again(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["net.pt"]
 
 
-def test_without_a_file_it_is_made_and_nothing_is_stored(tmp_path):
+def test_without_a_file_it_is_made_and_said_and_nothing_is_stored(tmp_path, capsys):
     assert checkpoint("net", lambda: {"x": torch.ones(2)}, folder=tmp_path / "none")["x"].sum() == 2
     assert list(tmp_path.iterdir()) == []
+    told = capsys.readouterr()
+    assert (told.out, told.err.startswith("net is made anew, which may take minutes: ")) == ("", True)
 
 
 @pytest.mark.usefixtures("remake")

@@ -4,8 +4,10 @@ import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
 
-from tools.pdf.__main__ import book, pages, printed
-from tools.pdf.bind import ORIGIN, bound
+from tools.pages.assembled import ORIGIN, put_into_form
+from tools.pages.contents import pages
+from tools.pdf.__main__ import book
+from tools.pdf.bind import bound
 
 pytestmark = pytest.mark.site
 
@@ -86,9 +88,8 @@ def test_an_old_book_stays_when_the_new_one_cannot_be_written(tmp_path, monkeypa
     assert not (tmp_path / "book.part").exists()
 
 
-def test_a_page_that_is_no_page_of_the_book_is_named(browser, address, tmp_path):
+def test_a_page_that_is_no_page_of_the_book_is_named(browser, address):
     page = browser.new_context().new_page()
     with pytest.raises(Exception, match=r"chapters/none\.html is no page of the rendered book"):
-        printed(page, address, "chapters/none.html", ["chapters/none.html"], tmp_path / "none.pdf")
+        put_into_form(page, address, "chapters/none.html", ["chapters/none.html"])
     page.context.close()
-    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,6 @@ nothing. `settle` lowers the entries after a chapter got better; nothing raises 
 """
 
 import ast
-from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -51,22 +50,31 @@ def places(notebook: nbformat.NotebookNode) -> dict[str, list[str]]:
     return found
 
 
-def assertions(source: str, *, outside_evidence: bool = False) -> list[ast.AST]:
-    """The assertions in code; on demand only those that no `with evidence():` holds."""
+def assertions(source: str) -> list[ast.AST]:
+    """The assertions in code."""
+    return [
+        node
+        for node in ast.walk(_tree(source))
+        if isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("assert_close"))
+    ]
+
+
+def outside_evidence(source: str) -> list[ast.stmt]:
+    """The statements of an evidence cell that no `with evidence():` holds, definitions and imports aside, which do nothing yet."""
+    idle = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    return [node for node in _tree(source).body if not isinstance(node, idle) and not _is_evidence(node)]
+
+
+def _is_evidence(node: ast.stmt) -> bool:
+    return isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("evidence(")
+
+
+def _tree(source: str) -> ast.Module:
     try:
-        tree = ast.parse(TransformerManager().transform_cell(source))
+        return ast.parse(TransformerManager().transform_cell(source))
     except SyntaxError:
-        return []  # said elsewhere
-    return list(_assertions(tree, outside_evidence))
-
-
-def _assertions(node: ast.AST, outside_evidence: bool) -> Iterable[ast.AST]:
-    if isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and ast.unparse(node.func).endswith("assert_close")):
-        yield node
-    if outside_evidence and isinstance(node, ast.With) and "evidence(" in ast.unparse(node.items[0]):
-        return
-    for child in ast.iter_child_nodes(node):
-        yield from _assertions(child, outside_evidence)
+        return ast.Module([], [])  # said elsewhere
 
 
 def read_debts(text: str | None = None) -> dict[str, dict[str, int]]:

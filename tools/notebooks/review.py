@@ -59,9 +59,11 @@ def _findings(cell: nbformat.NotebookNode) -> list[str]:
     if kind(cell.metadata.get("tags", [])) == "evidence":
         if "hide-cell" not in cell.metadata.tags:
             found.append("evidence is folded; tag it `hide-cell` too")
-        if debts.assertions(cell.source, outside_evidence=True):
+        outside = debts.outside_evidence(cell.source)
+        if outside:
             found.append(
-                "evidence asserts inside `with evidence():`, so that a reader's changed setting does not stop there"
+                f"line {outside[0].lineno}: evidence computes and asserts inside `with evidence():`, so that a reader's "
+                "changed setting does not stop there"
             )
     for marker in _COMMENT_MARKER.findall(cell.source):
         found.append(f"comment `{marker}` is invisible to readers of the metadata; use a tag")

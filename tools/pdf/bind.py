@@ -7,10 +7,9 @@ from urllib.parse import unquote
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import Destination, Fit, IndirectObject, NameObject
 
-__all__ = ["ORIGIN", "bound"]
+from tools.pages.assembled import ORIGIN
 
-# What stands before a name in the link to another printed page. No such host can exist (RFC 2606).
-ORIGIN = "https://printed.invalid/"
+__all__ = ["bound"]
 
 
 def bound(parts: Sequence[tuple[int, Path]], file: Path, footers: Path | None = None) -> None:

@@ -103,10 +103,14 @@ def lost_figure(chapter):
         (source(1, "import sys\nsys.path.insert(0, '..')"), "code cell 1: may only import"),
         (retagged(1), "code cell 1: imports are folded; tag it `hide-input`"),
         (evidence("with evidence():\n    assert True", "evidence"), "code cell 2: evidence is folded"),
-        (evidence("assert True", "evidence", "hide-cell"), "code cell 2: evidence asserts inside"),
+        (evidence("assert True", "evidence", "hide-cell"), "code cell 2: line 1: evidence computes and asserts inside"),
+        (
+            evidence("x = 1\nwith evidence():\n    assert x", "evidence", "hide-cell"),
+            "code cell 2: line 1: evidence computes",
+        ),
         (
             evidence("with evidence():\n    1\nassert_close(1, 1)", "evidence", "hide-cell"),
-            "code cell 2: evidence asserts",
+            "code cell 2: line 3: evidence computes",
         ),
         (
             source(2, "x = 1\nassert True"),
@@ -131,6 +135,9 @@ def test_a_deviation_is_found(tmp_path, chapter, change, finding):
     "change",
     [
         evidence("with evidence():\n    assert True", "evidence", "hide-cell"),
+        evidence(
+            "import math\ndef f():\n    return 1\nwith evidence():\n    assert f() < math.pi", "evidence", "hide-cell"
+        ),
         evidence("assert True  # " + "x" * 80, "hide-input"),  # plumbing is folded
         source(2, "\n\n".join(["x = 1"] * 247 + ["y = 1"])),  # blank lines do not count
         source(5, "assert True"),  # a solution

@@ -1,0 +1,1 @@
+"""The rendered book as an EPUB."""

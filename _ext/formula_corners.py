@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from tracks import read_tracks
@@ -72,14 +73,10 @@ def find_formulas(root: Path) -> list[Formula]:
     for chapter in _in_order(root):
         for label, latex in equations(chapter):
             at(label).chapter, at(label).latex = chapter, latex
-    for path, tree in _python_files(root, "lib"):
-        for name, node in _definitions(tree):
-            for label in _named_in_docstring(node):
-                at(label).functions.append(Place(path, name, _role(name, node)))
-    for path, tree in _python_files(root, "tests"):
-        for name, node in _definitions(tree):
-            for label in _named_in_marks(node):
-                at(label).tests.append(Place(path, name))
+    for label, function in _places(root, "lib", "Equation", _named_in_docstring):
+        at(label).functions.append(function)
+    for label, test in _places(root, "tests", "mark.equation", _named_in_marks):
+        at(label).tests.append(Place(test.path, test.name))
     return list(formulas.values())
 
 
@@ -93,14 +90,28 @@ def _in_order(root: Path) -> list[Chapter]:
 def equations(chapter: Chapter) -> Iterator[tuple[str, str]]:
     """Label and LaTeX of each equation that a page labels ``eq-…``, also inside margin notes and the like."""
     for cell in chapter.markdown:
+        if "eq-" not in cell.source:
+            continue  # taking a cell apart costs more than all the rest
         for token in tokens(cell.source):
             if token.type == "math_block_label" and token.info.startswith("eq-"):
                 yield token.info, token.content.strip()
 
 
-def _python_files(root: Path, folder: str) -> Iterator[tuple[str, ast.Module]]:
+_Names = Callable[[ast.FunctionDef | ast.ClassDef], list[str]]
+
+
+def _places(root: Path, folder: str, words: str, names: _Names) -> Iterator[tuple[str, Place]]:
+    """Each label that a definition names, with the definition; where these words do not stand, none does."""
     for path in sorted((root / folder).rglob("*.py")):
-        yield path.relative_to(root).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if words in text:
+            yield from _places_in(path.relative_to(root).as_posix(), text, names)
+
+
+@lru_cache(maxsize=1024)
+def _places_in(path: str, text: str, names: _Names) -> list[tuple[str, Place]]:
+    definitions = _definitions(ast.parse(text))
+    return [(label, Place(path, name, _role(name, node))) for name, node in definitions for label in names(node)]
 
 
 def _definitions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:

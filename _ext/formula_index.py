@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,21 +20,21 @@ from tools.chapter.model import PARTS, Chapter
 
 logger = logging.getLogger(__name__)
 
+LIST = "list"
 SHOWS = "formula-index"  # the key of a page's metadata under which stand the chapters whose formulas it shows
 
 
-def _facts(root: Path) -> list[tuple]:
-    """All that the index shows but for the text of functions and tests, which are included as files."""
-    return [
-        (
-            formula.label,
-            formula.latex,
-            formula.chapter and (formula.chapter.docname, formula.chapter.title, formula.track),
-            formula.functions,
-            formula.tests,
-        )
-        for formula in find_formulas(root)
-    ]
+def _facts(root: Path) -> dict[Hashable, list[tuple]]:
+    """What the list shows; and for each track and part what the index shows but for the text of included files."""
+    found: dict[Hashable, list[tuple]] = {LIST: []}
+    for formula in find_formulas(root):
+        chapter = formula.chapter
+        listed = formula.label, chapter and (chapter.docname, chapter.title, formula.track)
+        found[LIST].append((*listed, formula.missing))
+        if chapter:
+            shown = *listed, formula.latex, formula.functions, formula.tests
+            found.setdefault((formula.track, chapter.part), []).append(shown)
+    return found
 
 
 def _parts(names: str | None) -> list[str]:
@@ -52,8 +53,8 @@ class FormulaIndex(SphinxDirective):
     option_spec: ClassVar = {"parts": _parts}
 
     def run(self) -> list[nodes.Node]:
-        note_facts(self.env, "formulas")
         track, parts = self.arguments[0], self.options.get("parts", PARTS)
+        note_facts(self.env, "formulas", *((track, part) for part in parts))
         of_track = _by_chapter([found for found in find_formulas(Path(self.env.srcdir)) if found.track == track])
         shown = [(chapter, entries) for chapter, entries in of_track if chapter.part in parts]
         if not shown:
@@ -83,7 +84,7 @@ class FormulaList(SphinxDirective):
     """
 
     def run(self) -> list[nodes.Node]:
-        note_facts(self.env, "formulas")
+        note_facts(self.env, "formulas", LIST)
         formulas = find_formulas(Path(self.env.srcdir))
         for formula in formulas:
             for fault in formula.missing:

@@ -6,7 +6,7 @@ Sphinx reads a page again when its own file changed. Three things it does not se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
 from docutils import nodes
@@ -25,9 +25,14 @@ def facts(name: str, gather: Facts) -> None:
     _FACTS[name] = gather
 
 
-def note_facts(env: BuildEnvironment, name: str) -> None:
-    """The present page is read again as soon as these facts are others."""
-    _store(env, "book_facts").setdefault(env.docname, {})[name] = _FACTS[name](Path(env.srcdir))
+def note_facts(env: BuildEnvironment, name: str, *parts: Hashable) -> None:
+    """The present page is read again as soon as these facts are others; with parts, when what these keys hold is."""
+    noted, now = _store(env, "book_facts").setdefault(env.docname, {}), _FACTS[name](Path(env.srcdir))
+    noted.update({(name, part): _part(now, part) for part in parts or [None]})
+
+
+def _part(gathered: object, part: Hashable) -> object:
+    return gathered if part is None else gathered.get(part)
 
 
 def _store(env: BuildEnvironment, name: str) -> dict:
@@ -38,9 +43,13 @@ def _store(env: BuildEnvironment, name: str) -> dict:
 def outdated(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
     """The pages whose facts are no longer what they were."""
     known = _store(env, "book_facts")
-    wanted = {name for noted in known.values() for name in noted}
+    wanted = {name for noted in known.values() for name, _ in noted}
     now = {name: _FACTS[name](Path(env.srcdir)) for name in wanted}
-    return [page for page, noted in known.items() if any(now[name] != then for name, then in noted.items())]
+    return [
+        page
+        for page, noted in known.items()
+        if any(_part(now[name], part) != then for (name, part), then in noted.items())
+    ]
 
 
 def note_names(app: Sphinx, document: nodes.document) -> None:

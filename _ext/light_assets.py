@@ -6,13 +6,14 @@ The font of icons keeps the code points that the rules left mention.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from fontTools.subset import Subsetter
-from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 
 JOINED = "_static/book.css"
@@ -87,19 +88,42 @@ def trimmed(style: str, words: set[str]) -> str:
     return "".join(kept)
 
 
-def words_of(site: Path) -> set[str]:
-    """Every word of the pages and of the scripts: what a class or an id may be called."""
+def words_of(site: Path, notes: Path | None = None) -> set[str]:
+    """Every word of the pages and of the scripts: what a class or an id may be called.
+
+    The file `notes` keeps them for the next build, in which a page with the same text is not taken apart again.
+    """
+    known: dict[str, str] = json.loads(notes.read_text(encoding="utf-8")) if notes and notes.is_file() else {}
+    seen: dict[str, str] = {}
     scripts = [path for path in (site / "_static").rglob("*.js") if "locales" not in path.parts]
     pages = [path for path in site.rglob("*.html") if "_static" not in path.parts]
-    words: set[str] = set()
     for path in (*pages, *scripts, *site.glob("*.js")):
         if path.name != "searchindex.js":
-            words.update(re.findall(r"[\w-]+", path.read_text(encoding="utf-8")))
-    return words
+            text = path.read_bytes()
+            digest = hashlib.sha256(text).hexdigest()
+            seen[digest] = known.get(digest) or " ".join(sorted({*re.findall(r"[\w-]+", text.decode())}))
+    if notes and seen != known:
+        notes.write_text(json.dumps(seen), encoding="utf-8")
+    return {word for words in seen.values() for word in words.split(" ")}
 
 
-def keep_glyphs(font_file: Path, points: set[int]) -> None:
-    """Cut a font down to some code points, in place."""
+def keep_glyphs(font_file: Path, points: set[int], notes: Path | None = None) -> None:
+    """Cut a font down to some code points, in place. The folder `notes` keeps the last one for the next build."""
+    asked = hashlib.sha256(font_file.read_bytes() + repr(sorted(points)).encode()).hexdigest()
+    if notes and (kept := notes / f"{asked}.font").is_file():
+        shutil.copyfile(kept, font_file)
+        return
+    _cut_down(font_file, points)
+    if notes:
+        for old in notes.glob("*.font"):
+            old.unlink()
+        shutil.copyfile(font_file, kept)
+
+
+def _cut_down(font_file: Path, points: set[int]) -> None:
+    from fontTools.subset import Subsetter  # here, for to load them takes longer than most of what stands above
+    from fontTools.ttLib import TTFont
+
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of each table
     font = TTFont(font_file)
     subsetter = Subsetter()
@@ -150,7 +174,7 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
     for pattern in UNUSED:
         for path in static.glob(pattern):
             path.unlink()
-    words, points = words_of(Path(app.outdir)), set()
+    words, points = words_of(Path(app.outdir), Path(app.doctreedir, "words.json")), set()
     for path in static.rglob("*.css"):
         style = path.read_text(encoding="utf-8")
         if path.name not in OWN:
@@ -164,7 +188,7 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
         Path(app.outdir, JOINED).write_text(joined_styles(static, names), encoding="utf-8")
     icons = static / f"{ICONS}.ttf"
     if icons.is_file():
-        keep_glyphs(icons, points)
+        keep_glyphs(icons, points, Path(app.doctreedir))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

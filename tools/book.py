@@ -9,6 +9,7 @@ import hashlib
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build"
@@ -26,6 +27,14 @@ MACHINERY = (
     "tools/chapter",
     "tools/plain",
 )
+# What the build would import and never use, with the names that are asked of it: three ways to run notebooks, which brings a
+# database, and cards for social media, which bring Matplotlib. Half of the time until the first page is looked at.
+NEVER_USED = {
+    "myst_nb.core.execute.cache": {"NotebookClientCache": None},
+    "myst_nb.core.execute.direct": {"NotebookClientDirect": None},
+    "myst_nb.core.execute.inline": {"NotebookClientInline": None},
+    "sphinxext.opengraph._social_cards": {"DEFAULT_SOCIAL_CONFIG": {}, "create_social_card": None},
+}
 
 
 def machinery() -> str:
@@ -50,6 +59,9 @@ def main() -> int:
     sys.modules["rfc3987_syntax"] = (
         None  # jsonschema would compile forty grammars for addresses that nobody checks: 3 s
     )
+    for name, offered in NEVER_USED.items():
+        sys.modules[name] = ModuleType(name)
+        vars(sys.modules[name]).update(offered)
     gc.disable()  # half of the time of reading stored pages goes into looking for garbage that is not there
     from jupyter_book.cli.main import main as jupyter_book
 

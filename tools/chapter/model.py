@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
@@ -55,8 +55,7 @@ class Chapter:
     def read(cls, path: Path, root: Path) -> "Chapter":
         """Read `path`, a notebook or a Markdown page of the book that lives in `root`."""
         docname = path.relative_to(root).with_suffix("").as_posix()
-        text = path.read_text(encoding="utf-8")
-        return cls.from_notebook(docname, text) if path.suffix == ".ipynb" else cls.from_markdown(docname, text)
+        return _from_text(docname, path.suffix, path.read_text(encoding="utf-8"))
 
     @classmethod
     def from_notebook(cls, docname: str, notebook: str | dict) -> "Chapter":
@@ -93,17 +92,21 @@ class Chapter:
     @cached_property
     def sections(self) -> tuple[Section, ...]:
         """Every heading, in reading order."""
-        return tuple(
+        return tuple(self._headings())
+
+    @property
+    def title(self) -> str:
+        """The first heading."""
+        first = next(self._headings(), None)
+        return first.title if first else self.docname
+
+    def _headings(self) -> Iterator[Section]:
+        return (
             Section(inline.content.strip(), int(heading.tag[1]), cell)
             for cell in self.markdown
             for heading, inline in pairwise(outer_tokens(cell.source))
             if heading.type == "heading_open"
         )
-
-    @property
-    def title(self) -> str:
-        """The first heading."""
-        return self.sections[0].title if self.sections else self.docname
 
     @cached_property
     def objectives(self) -> int:
@@ -128,6 +131,12 @@ def read_book(root: Path) -> list[Chapter]:
     """All pages below chapters/, notebooks and Markdown, in alphabetical order."""
     pages = sorted(path for suffix in ("ipynb", "md") for path in (root / "chapters").rglob(f"*.{suffix}"))
     return [Chapter.read(path, root) for path in pages if ".ipynb_checkpoints" not in path.parts]
+
+
+@lru_cache(maxsize=256)
+def _from_text(docname: str, suffix: str, text: str) -> Chapter:
+    """The page whose file holds this text; the next to ask for the same one gets the same object."""
+    return Chapter.from_notebook(docname, text) if suffix == ".ipynb" else Chapter.from_markdown(docname, text)
 
 
 def _cell(number: int, cell: dict) -> Cell:

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from lib.core.boundary import checked
 from lib.core.rules import PositiveInt
+from lib.core.validation import check_floating
 
 from .activations import relu
 from .channel_normalization import BatchNorm
@@ -25,7 +26,7 @@ class Residual(nn.Module):
     tensor([2., 4.])
 
     Raises:
-        TypeError: a branch that is not a module.
+        TypeError: a branch that is not a module; in the call anything but a dense floating-point tensor.
         ValueError: a branch whose output has another shape than the shortcut's: nothing is stretched to fit.
     """
 
@@ -35,6 +36,7 @@ class Residual(nn.Module):
         self.branch, self.shortcut = branch, shortcut
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*new_shape"]:
+        check_floating("x", x)
         around, through = x if self.shortcut is None else self.shortcut(x), self.branch(x)
         if around.shape != through.shape:
             raise ValueError(

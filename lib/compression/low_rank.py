@@ -92,8 +92,8 @@ class LowRank(PackedLayer):
 
     Raises:
         TypeError: as :class:`~lib.compression.packed.PackedLayer`.
-        ValueError: as :class:`~lib.compression.packed.PackedLayer`, factors whose product is no weight of the layer,
-            a grouped convolution.
+        ValueError: as :class:`~lib.compression.packed.PackedLayer`, factors whose product is no weight of the layer
+            or that hold NaN or infinity, a grouped convolution.
     """
 
     @checked
@@ -105,6 +105,8 @@ class LowRank(PackedLayer):
         expected = (self.weight_shape[0], self.weight_shape[1:].numel())
         if (len(up), down.shape[1]) != expected:
             raise ValueError(f"the factors must give a matrix of {expected}, got {(len(up), down.shape[1])}")
+        check_finite("up", up)
+        check_finite("down", down)
         self.up, self.down = nn.Parameter(up.detach().clone()), nn.Parameter(down.detach().clone())
 
     def unpacked(self) -> Float[Tensor, "out_features *in_features"]:

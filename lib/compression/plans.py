@@ -109,12 +109,15 @@ def merged_plans(*plans: Plan) -> Plan:
     dict_keys(['0', '2'])
 
     Raises:
-        TypeError: a plan that is no dict.
+        TypeError: a plan that is no dict from names to functions.
         ValueError: no plan, or a layer that two plans name.
     """
     for plan in plans:
         if not isinstance(plan, dict):
             raise TypeError(f"each plan must be a dict from names to functions, got {type(plan).__name__}")
+        for name, change in plan.items():
+            if not isinstance(name, str) or not callable(change):
+                raise TypeError(f"each plan must be a dict from names to functions, got {change!r} for {name!r}")
     if not plans:
         raise ValueError("merged_plans must get at least one plan, got none")
     counts = Counter(name for plan in plans for name in plan)

@@ -11,6 +11,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils.hooks import RemovableHandle
 
 from .boundary import checked
+from .validation import check_callable
 
 __all__ = ["capture", "evaluation_mode", "module_mode", "rewrite", "rewrite_inputs", "watched_inputs"]
 
@@ -205,6 +206,7 @@ def evaluation_mode(model: Callable) -> Iterator[None]:
     >>> model.training
     True
     """
+    check_callable("model", model)
     module, before, thread = getattr(model, "__self__", model), {}, threading.get_ident()
     if isinstance(module, nn.Module):
         with module_mode(module, training=False):

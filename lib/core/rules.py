@@ -35,6 +35,8 @@ class _Number:
         return isinstance(value, int if self.kind is int else (int, float)) and not isinstance(value, bool)
 
     def hold(self, name: str, value: Any, _call: "Call") -> None:
+        if self.kind is int and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{name} must be an int of 64 bits, below 2**63, got {value}")
         if not -_LARGEST <= value <= _LARGEST:
             rule = f"{'positive and ' if self.open_below else ''}finite"
             rule += ", at most 3.4e38" if -math.inf < value < math.inf else ""
@@ -56,8 +58,9 @@ class _Instance:
     def __init__(self, words: str, fits: Callable[[Any], bool]) -> None:
         self.words, self.fits = words, fits
 
-    def hold(self, name: str, value: Any, call: "Call") -> None:
-        pass
+    def hold(self, name: str, value: Any, _call: "Call") -> None:
+        if isinstance(value, Tensor):
+            _check_dense(name, value)
 
 
 class _Choice:
@@ -101,8 +104,7 @@ class _Tensor:
             )
             remedy = f"; convert it with {name}.float()" if self.kind == "Float" else ""
             raise TypeError(f"{name} must {rule}, got {value.dtype}{remedy}")
-        if value.layout is not torch.strided:
-            raise TypeError(f"{name} must be a dense tensor, got layout {value.layout}")
+        _check_dense(name, value)
         shape, fixed = value.shape, len(self.axes) - (self.variadic is not None)
         if len(shape) < fixed or (self.variadic is None and len(shape) > fixed):
             rule = f"{'at least ' if self.variadic is not None else ''}{fixed} {'axis' if fixed == 1 else 'axes'} {self.rule}"
@@ -201,6 +203,11 @@ class Call:
             raise TypeError(
                 f"{other} and {name} must have the same dtype, got {other} {first.dtype}, {name} {tensor.dtype}"
             )
+
+
+def _check_dense(name: str, value: Tensor) -> None:
+    if value.layout is not torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got layout {value.layout}")
 
 
 def hold(rule: Any, name: str, value: Any, call: Call) -> None:

@@ -21,10 +21,8 @@ def seeded(seed: NonNegativeInt, device: str | torch.device = "cpu") -> torch.Ge
     True
 
     Raises:
-        ValueError: a negative seed, or one that 64 bits do not hold, a device that torch does not know.
+        ValueError: a negative seed, or one of 2**63 or more, a device that torch does not know.
     """
-    if seed >= 2**64:
-        raise ValueError(f"seed must be below 2**64, got {seed}")
     try:
         return torch.Generator(device=device).manual_seed(seed)
     except RuntimeError as error:

@@ -1,7 +1,7 @@
 """Checks of what a caller hands in: each error gives the value received and the rule."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Real
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 __all__ = [
     "as_number",
+    "check_callable",
     "check_divisible",
     "check_finite",
     "check_floating",
@@ -20,8 +21,20 @@ __all__ = [
     "check_rank",
     "check_same_dtype",
     "check_same_length",
+    "check_switch",
     "values_can_be_read",
 ]
+
+
+def check_callable(name: str, function: Callable) -> None:
+    """Require a function, a module or another thing that can be called; a class, which would make one, is none.
+
+    Raises:
+        TypeError: anything else.
+    """
+    if not callable(function) or isinstance(function, type):
+        got = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
+        raise TypeError(f"{name} must be a module or another callable, got {got}")
 
 
 def check_rank(name: str, tensor: Tensor, axes: str) -> None:
@@ -195,6 +208,17 @@ def check_same_dtype(**tensors: Tensor) -> None:
     if len({tensor.dtype for tensor in tensors.values()}) > 1:
         received = ", ".join(f"{name} {tensor.dtype}" for name, tensor in tensors.items())
         raise TypeError(f"{' and '.join(tensors)} must have the same dtype, got {received}")
+
+
+def check_switch(**switches: bool) -> None:
+    """Require values, given by name, to be True or False: any other would count as one of them.
+
+    Raises:
+        TypeError: anything else.
+    """
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be a bool, got {type(value).__name__} {value!r:.60}")
 
 
 def _check_int(name: str, value: int) -> None:

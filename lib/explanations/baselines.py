@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lib.core.validation import as_number, check_finite, check_not_empty
+from lib.core.validation import as_number, check_finite, check_floating, check_not_empty
 
 __all__ = ["baseline_like", "check_background"]
 
@@ -43,8 +43,7 @@ def check_background(
         TypeError: no tensor, or another dtype than the inputs'.
         ValueError: no rows, rows of another shape than the inputs', NaN or infinity.
     """
-    if not isinstance(background, Tensor):
-        raise TypeError(f"background must be a torch.Tensor, got {type(background).__name__}")
+    check_floating("background", background)
     if background.dtype != inputs.dtype:
         raise TypeError(f"background must have the dtype of inputs, {inputs.dtype}, got {background.dtype}")
     if background.shape[1:] != inputs.shape[1:] or background.ndim != inputs.ndim:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from lib.core.hooks import evaluation_mode, one_at_a_time
 from lib.core.targets import Target, check_outputs, target_classes
-from lib.core.validation import check_finite, check_floating, check_not_empty, check_positive_int
+from lib.core.validation import check_callable, check_finite, check_floating, check_not_empty, check_positive_int
 
-__all__ = ["Score", "at_least_single", "check_callable", "check_generator", "check_inputs", "explaining"]
+__all__ = ["Score", "at_least_single", "check_generator", "check_inputs", "explaining"]
 
 # Model calls pay when a batch is large: on a CPU until its temporaries no longer fit the cache, at about this many
 # numbers of input in one call (167 digits of 28 × 28); elsewhere until the device is busy (55 photographs of 224²).
@@ -55,17 +55,6 @@ def check_generator(generator: torch.Generator) -> None:
     """
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be a torch.Generator, got {type(generator).__name__}")
-
-
-def check_callable(name: str, function: Callable) -> None:
-    """Require a function, a module or another thing that can be called; a class, which would make one, is none.
-
-    Raises:
-        TypeError: anything else.
-    """
-    if not callable(function) or isinstance(function, type):
-        got = f"the class {function.__name__}" if isinstance(function, type) else type(function).__name__
-        raise TypeError(f"{name} must be a module or another callable, got {got}")
 
 
 def at_least_single(dtype: torch.dtype) -> torch.dtype:

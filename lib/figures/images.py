@@ -36,7 +36,7 @@ def show_images(
         TypeError: an image that is no tensor of real numbers.
         ValueError: no images, a shape that is none of these, NaN, colours outside [0, 1], a number of titles that differs.
     """
-    check_options(columns=columns, size=size)
+    check_options(columns=columns, size=size, signed=signed, same_scale=same_scale)
     pictures = [_picture(image) for image in images]
     if not pictures:
         raise ValueError("images must hold at least one image, got none")

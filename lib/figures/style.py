@@ -55,6 +55,8 @@ def check_options(
     percentile: float = 1.0,
     cells: int = 1,
     columns: int | None = None,
+    signed: bool = False,
+    same_scale: bool = False,
     size: float = 1.0,
     regions: Mapping[str, tuple[int, int, int, int]] | None = None,
     title: str = "",

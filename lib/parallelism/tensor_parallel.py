@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lib.architectures import MLP, Linear, MultiHeadAttention, Transformer, linear
 from lib.core import replaced
+from lib.core.boundary import checked
 from lib.core.validation import check_divisible
 
 from .agreement import Group, compare_lists, place_in_group
@@ -49,6 +50,7 @@ class ColumnParallelLinear(nn.Module):
             :func:`~lib.architectures.dense.linear`.
     """
 
+    @checked
     def __init__(
         self,
         in_features: int,

@@ -17,8 +17,10 @@ from lib.architectures import (
     LSTM,
     RNN,
     LayerNorm,
+    Linear,
     LossSurface,
     PowerLaw,
+    Residual,
     RMSNorm,
     beam_search,
     candidates,
@@ -31,6 +33,7 @@ from lib.architectures import (
 )
 from lib.compression import (
     Grid,
+    LowRank,
     dequantize,
     distillation_loss,
     fake_quantize,
@@ -45,13 +48,16 @@ from lib.compression import (
     symmetric_grid,
     unpack_bits,
 )
-from lib.core import capture, checkpoint, replaced, rewrite, seeded, target_score
+from lib.core import capture, checkpoint, evaluation_mode, replaced, rewrite, seeded, target_score
 from lib.explanations import (
     activation_patching,
     cascading_randomization,
     exact_shapley,
+    expected_gradients,
     grad_cam,
     grad_cam_plus_plus,
+    infidelity,
+    insertion_curve,
     integrated_gradients,
     linear_probe,
     max_sensitivity,
@@ -60,9 +66,10 @@ from lib.explanations import (
     rank_correlation,
     saliency,
     shapley_value,
+    unit_activations,
 )
 from lib.figures import columns_that_fit, describe_attributions, show_attributions, show_images
-from lib.parallelism import placements
+from lib.parallelism import ColumnParallelLinear, placements
 
 NAN = math.nan
 MODEL = nn.Sequential(nn.Linear(4, 3), nn.Identity())
@@ -74,6 +81,12 @@ FITTED = LossSurface(1.0, (1.0, 0.5), (1.0, 0.5))
 MAPS = {"map": torch.ones(8, 8)}
 ONE_HOT = torch.eye(3)
 PROBE = linear_probe(torch.randn(12, 4, generator=seeded(1)), torch.arange(12) % 3, penalty=0.1)
+
+
+def nothing_of(layer, *sizes):
+    """Build it where it takes no memory, should its sizes be let pass."""
+    with torch.device("meta"):
+        return layer(*sizes)
 
 
 def says(logits):
@@ -89,6 +102,9 @@ TABLE = {
         (lambda: target_score(X.to_sparse(), 0), TypeError, f"the model's output {DENSE}"),
         (lambda: target_score(X, torch.tensor([0, 1]).to_sparse()), TypeError, "target must be a class index"),
         (lambda: softmax(X.to_sparse()), TypeError, f"logits {DENSE}"),
+        (lambda: expected_gradients(MODEL, X, 0, background=X.to_sparse(), generator=seeded(0)), TypeError, f"background {DENSE}"),
+        (lambda: infidelity(MODEL, X, 0, X.to_sparse(), generator=seeded(0)), TypeError, f"attributions {DENSE}"),
+        (lambda: unit_activations(MODEL, X.to_sparse(), layer="0", unit=0), TypeError, f"inputs {DENSE}"),
     ],
     "a tensor without numbers": [
         (lambda: saliency(MODEL, X.to("meta"), 0), TypeError, "inputs must be dense and hold values, got a meta tensor"),
@@ -109,11 +125,27 @@ TABLE = {
         (lambda: training_flops(10**400, 1), ValueError, "parameters must be positive and finite, at most 3.4e38, got 1000"),
         (lambda: distillation_loss(X, X, torch.tensor([0, 1]), temperature=1e300), ValueError, "temperature must be positive and finite, at most 3.4e38, got 1e+300"),
         (lambda: integrated_gradients(MODEL, X, 0, baseline=10**400), ValueError, "baseline must be finite, got 1000"),
-        (lambda: seeded(2**64), ValueError, "seed must be below 2**64, got 18446744073709551616"),
+    ],
+    "an int beyond 64 bits": [
+        (lambda: seeded(2**63), ValueError, "seed must be an int of 64 bits, below 2**63, got 9223372036854775808"),
+        (lambda: nothing_of(Linear, 10**30, 3), ValueError, "in_features must be an int of 64 bits, below 2**63, got 1000"),
+        (lambda: nothing_of(RNN, 3, 10**30), ValueError, "hidden must be an int of 64 bits, below 2**63, got 1000"),
+        (lambda: grid_for(X, -(10**30)), ValueError, "bits must be an int of 64 bits, below 2**63, got -1000"),
+    ],
+    "no switch": [
+        (lambda: grad_cam(CONVOLUTION, PICTURES, 0, layer="0", relu=None), TypeError, "relu must be a bool, got NoneType None"),
+        (lambda: infidelity(MODEL, X, 0, X, generator=seeded(0), scaled=[]), TypeError, "scaled must be a bool, got list []"),
+        (lambda: occlusion(MODEL, X, 0, window=(1,), reveal="no"), TypeError, "reveal must be a bool, got str 'no'"),
+        (lambda: show_images(PICTURES, signed="no"), TypeError, "signed must be a bool, got str 'no'"),
+        (lambda: show_images(PICTURES, same_scale=1), TypeError, "same_scale must be a bool, got int 1"),
+        (lambda: ColumnParallelLinear(4, 2, copy_input="no"), TypeError, "copy_input must be a bool, got str 'no'"),
+        (lambda: Linear(4, 2, bias="no"), TypeError, "bias must be a bool, got str 'no'"),
     ],
     "a class for a model": [
         (lambda: saliency(nn.Linear, X, 0), TypeError, "model must be a module or another callable, got the class Linear"),
         (lambda: exact_shapley(nn.Sequential, X, 0, background=X), TypeError, "model must be a module or another callable, got the class Sequential"),
+        (lambda: evaluation_mode(nn.Linear).__enter__(), TypeError, "model must be a module or another callable, got the class Linear"),
+        (lambda: evaluation_mode(None).__enter__(), TypeError, "model must be a module or another callable, got NoneType"),
     ],
     "no dict": [
         (lambda: rewrite(MODEL, None).__enter__(), TypeError, "layers must be given functions, in a dict by name, got None"),
@@ -121,6 +153,8 @@ TABLE = {
         (lambda: pruning_masks(MODEL, 0.5, mean_squares={3: X[0]}), TypeError, "a key of mean_squares must be a str, got int 3"),
         (lambda: replaced(MODEL, ["0"]), TypeError, "plan must be a dict from names to functions, got list"),
         (lambda: merged_plans({"0": nn.Identity}, "1"), TypeError, "each plan must be a dict from names to functions, got str"),
+        (lambda: merged_plans({"0": nn.Identity, "1": None}), TypeError, "each plan must be a dict from names to functions, got None for '1'"),
+        (lambda: merged_plans({0: nn.Identity}), TypeError, "each plan must be a dict from names to functions, got <class 'torch.nn.modules.linear.Identity'> for 0"),
         (lambda: pruning_masks(MODEL, 0.5, mean_squares={"0": 3}), TypeError, "mean_squares['0'] must be a Tensor, got int 3"),
         (lambda: show_attributions(torch.rand(3, 8, 8), ["map"]), TypeError, "attributions must be maps by name, got list"),
         (lambda: describe_attributions(MAPS, regions={"left": 3}), TypeError, "regions['left'] must be a tuple of 4, got int 3"),
@@ -143,6 +177,9 @@ TABLE = {
         (lambda: shapley_value([1.0, 2.0]), TypeError, "worths must be a torch.Tensor, got list"),
         (lambda: LayerNorm(4)(X.tolist()), TypeError, "x must be a torch.Tensor, got list"),
         (lambda: RMSNorm(4)(None), TypeError, "x must be a torch.Tensor, got NoneType None"),
+        (lambda: Residual(nn.Identity())(3), TypeError, "x must be a torch.Tensor, got int"),
+        (lambda: Residual(nn.Identity())(X > 0), TypeError, "x must be floating point, got torch.bool"),
+        (lambda: insertion_curve(MODEL, X, 0, X * 1j), TypeError, "attributions must be floating point, got torch.complex64"),
         (lambda: PROBE(np.zeros(4)), TypeError, "states must be a torch.Tensor, got ndarray"),
         (lambda: placements(3), TypeError, "model must be a Module, got int 3"),
         (lambda: count_parameters(LAYER), TypeError, "model must be a Transformer, got Linear"),
@@ -186,6 +223,8 @@ TABLE = {
         (lambda: unpack_bits(torch.tensor(3, dtype=torch.uint8), 8, 1), ValueError, "packed must have 1 axes (bytes), got 0"),
     ],
     "NaN, where a comparison would swallow it": [
+        (lambda: LowRank(LAYER, torch.full((2, 1), NAN), torch.ones(1, 4)), ValueError, "up must be finite, got nan"),
+        (lambda: LowRank(LAYER, torch.ones(2, 1), torch.full((1, 4), NAN)), ValueError, "down must be finite, got nan"),
         (lambda: nearest(torch.tensor([NAN]), torch.tensor([0.0, 1.0])), ValueError, "x must be finite, got nan"),
         (lambda: nearest(torch.tensor([0.5]), torch.tensor([0.0, NAN])), ValueError, "levels must be finite, got nan"),
         (lambda: nearest(torch.tensor([0.5]), torch.tensor([1.0, 0.0])), ValueError, "levels must rise, got [1.0, 0.0]"),

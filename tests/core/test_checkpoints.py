@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.core import checkpoint
+from lib.core import checkpoint, checkpoints
 from lib.core.checkpoints import LARGEST, REMAKE
 
 
@@ -50,6 +50,17 @@ def test_one_of_several_is_made_anew(tmp_path, monkeypatch):
         for name in ("a", "b", "ab", "c")
     }
     assert made == {"a": 1, "b": 0, "ab": 0, "c": 1}
+
+
+@pytest.mark.usefixtures("remake")
+def test_a_file_of_the_largest_size_is_kept_and_one_byte_more_is_not(tmp_path, monkeypatch):
+    checkpoint("net", lambda: {"x": torch.zeros(1)}, folder=tmp_path)
+    size = (tmp_path / "net.pt").stat().st_size
+    monkeypatch.setattr(checkpoints, "LARGEST", size)
+    assert checkpoint("net", lambda: {"x": torch.ones(1)}, folder=tmp_path)["x"] == 1
+    monkeypatch.setattr(checkpoints, "LARGEST", size - 1)
+    with pytest.raises(ValueError, match=r"net\.pt must take at most"):
+        checkpoint("net", lambda: {"x": torch.ones(1)}, folder=tmp_path)
 
 
 @pytest.mark.usefixtures("remake")

@@ -254,6 +254,19 @@ def test_every_kind_of_value_is_read(tmp_path):
     assert header.metadata == {"flag": True, "small": -5, "half": 0.5, "words": ["alpha", "β"]}
 
 
+# The specification's numbers, version 3: uint8, int8, uint16, int16, uint32, int32, float32, bool, uint64, int64, float64.
+GGUF_NUMBERS = {0: ("B", 2**8 - 1), 1: ("b", -(2**7)), 2: ("H", 2**16 - 1), 3: ("h", -(2**15)), 4: ("I", 2**32 - 1), 5: ("i", -(2**31)),
+                6: ("f", 2.0**127), 7: ("?", True), 10: ("Q", 2**64 - 1), 11: ("q", -(2**63)), 12: ("d", 2.0**1023)}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", GGUF_NUMBERS)
+def test_a_number_of_each_kind_is_read_at_the_end_of_its_range(kind, tmp_path):
+    letter, number = GGUF_NUMBERS[kind]
+    path = tmp_path / "x.gguf"
+    path.write_bytes(_header(_text("k") + struct.pack(f"<I{letter}", kind, number)))
+    assert read_gguf_header(path).metadata == {"k": number}
+
+
 def test_what_is_missing_is_named_with_what_to_install():
     with pytest.raises(
         FileNotFoundError,

@@ -126,6 +126,13 @@ def test_the_key_is_in_words_and_unsigned_maps_have_one_end_only():
     assert "99th percentile" in line
 
 
+def test_one_square_on_the_shorter_side_is_the_coarsest_map():
+    values = torch.arange(24.0)[:, None].repeat(1, 36)
+    figure = show_attributions(torch.full((1, 24, 36), 0.5), {"m": values}, cells=1)
+    picture = np.asarray(_panels(figure)["m"].images[0].get_array())
+    np.testing.assert_allclose(picture, picture[:1].repeat(len(picture), 0))
+
+
 def test_photograph_maps_and_random_numbers_stay_as_they_were():
     photograph, values = torch.rand(3, 84, 126), torch.randn(84, 126)
     before = photograph.clone(), values.clone(), torch.get_rng_state()

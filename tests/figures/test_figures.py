@@ -92,6 +92,27 @@ def test_palette_colours_stay_apart_for_colour_blind_readers():
         assert min(apart) > 0.14
 
 
+def test_the_style_is_the_one_that_the_chapters_were_drawn_in():
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        plain = dict(mpl.rcParams)
+        use_book_style()
+        changed = {name: value for name, value in mpl.rcParams.items() if plain[name] != value}
+    assert changed == {
+        "axes.prop_cycle": mpl.cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"]),
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 110,
+        "figure.figsize": [4.6, 3.0],
+        "image.cmap": "gray",
+        "image.interpolation": "nearest",
+        "legend.frameon": False,
+        "lines.linewidth": 1.8,
+    }
+
+
 FIGURES = {
     "curves": lambda: learning_curves(
         {"training": [2.0, 1.0], "validation": [2.5, 1.5]}, ylabel="loss", title="digits"

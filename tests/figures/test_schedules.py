@@ -60,6 +60,7 @@ def test_spans_and_messages_stand_at_their_times_in_milliseconds():
     assert starts == [(0, 100), (150, 150)]
     assert [round(p.get_y() + p.get_height() / 2, 6) for p in boxes(axis)] == [0, 1]
     assert [(text.get_text(), round(text.get_position()[0], 6)) for text in axis.texts] == [("F1", 50), ("B1", 225)]
+    assert {(text.get_ha(), text.get_va()) for text in axis.texts} == {("center", "center")}
     assert axis.yaxis_inverted()  # rank 0 on top
     arrows = [p._posA_posB for p in axis.patches if isinstance(p, FancyArrowPatch)]
     ends = [[round(value, 6) for point in arrow for value in point] for arrow in arrows]

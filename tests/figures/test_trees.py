@@ -62,6 +62,10 @@ def test_questions_and_digits_as_asked_for():
     assert {"is fare 1.5", "is age 12.5", "0.1\n60 %"} < words.keys()
 
 
+def test_one_question_is_a_tree():
+    assert drawn(show_tree(DEEPER, NAMES, limits=(0, 1))).keys() >= {"age\n≤ 12.5?", "1.00\n25 %", "0.25\n75 %"}
+
+
 def test_a_phone_can_show_the_letters():
     use_book_style()
     assert letters_on_a_phone(show_tree(TREE, NAMES, limits=(0, 1))) >= 9

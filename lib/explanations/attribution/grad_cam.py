@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from lib.core.hooks import rewrite
 from lib.core.targets import Target
-from lib.core.validation import check_rank
+from lib.core.validation import check_rank, check_switch
 from lib.explanations.calls import Score, at_least_single, explaining, gradient_of
 
 __all__ = ["class_activation_map", "grad_cam", "grad_cam_map"]
@@ -62,6 +62,7 @@ def grad_cam_map(
         TypeError: a model that is not a module, inputs that are not floating point.
         ValueError: a layer that is not in the model, was not run, has no spatial map or does not reach the score.
     """
+    check_switch(relu=relu)
     maps, gradient = maps_and_gradient(model, inputs, target, layer, arguments)
     weights = gradient.mean(dim=(2, 3), keepdim=True)  # β: batch × maps × 1 × 1
     total = (weights * maps).sum(dim=1).to(inputs.dtype)

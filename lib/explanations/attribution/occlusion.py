@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_positive_int
+from lib.core.validation import check_positive_int, check_switch
 from lib.explanations.baselines import baseline_like
 from lib.explanations.calls import at_least_single, check_inputs, explaining
 
@@ -43,6 +43,7 @@ def occlusion(
         ValueError: a window or stride of the wrong length, empty, or larger than the inputs.
     """
     check_inputs(inputs)
+    check_switch(reveal=reveal)
     features = tuple(inputs.shape[1:])
     stride = window if stride is None else stride
     _check_sizes("window", window, features)

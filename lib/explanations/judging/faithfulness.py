@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import check_finite, check_positive_int
+from lib.core.validation import check_finite, check_floating, check_positive_int
 from lib.explanations.baselines import baseline_like
 from lib.explanations.calls import Score, at_least_single, explaining
 
@@ -142,6 +142,7 @@ def _ranks(attributions: Tensor, inputs: Tensor) -> Int64[Tensor, "batch *units"
         raise ValueError(
             f"attributions must have the inputs' shape {tuple(inputs.shape)}, or 1 on axes treated as a whole, got {shape}"
         )
+    check_floating("attributions", attributions)
     check_finite("attributions", attributions)
     order = attributions.detach().to(inputs.device).flatten(1).argsort(dim=1, descending=True, stable=True)
     ranks = torch.empty_like(order)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import as_number, check_finite, check_positive_int
+from lib.core.validation import as_number, check_finite, check_floating, check_positive_int, check_switch
 from lib.explanations.baselines import baseline_like
 from lib.explanations.calls import at_least_single, check_generator, explaining
 
@@ -47,6 +47,7 @@ def infidelity(
         ValueError: attributions of another shape than the inputs or with NaN, no samples, noise that is not above 0.
     """
     check_positive_int("samples", samples)
+    check_switch(scaled=scaled)
     check_generator(generator)
     noise = None if noise is None else as_number("noise", noise, rule="a number or None")
     if noise is not None and not (noise > 0 and math.isfinite(noise)):
@@ -80,10 +81,7 @@ def check_attributions(attributions: Tensor, inputs: Tensor, name: str = "attrib
         TypeError: no tensor of floating point.
         ValueError: another shape, NaN or infinity.
     """
-    if not isinstance(attributions, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(attributions).__name__}")
-    if not attributions.is_floating_point():
-        raise TypeError(f"{name} must be floating point, got {attributions.dtype}")
+    check_floating(name, attributions)
     if attributions.shape != inputs.shape:
         raise ValueError(f"{name} must have the inputs' shape {tuple(inputs.shape)}, got {tuple(attributions.shape)}")
     check_finite(name, attributions)

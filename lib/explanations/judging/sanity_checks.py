@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lib.core.validation import check_floating
-from lib.explanations.calls import check_callable, check_generator, check_inputs
+from lib.core.validation import check_callable, check_floating
+from lib.explanations.calls import check_generator, check_inputs
 
 __all__ = ["cascading_randomization", "rank_correlation"]
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lib.core.targets import Target
-from lib.core.validation import as_number, check_positive_int
-from lib.explanations.calls import at_least_single, check_callable, check_generator, check_inputs
+from lib.core.validation import as_number, check_callable, check_positive_int
+from lib.explanations.calls import at_least_single, check_generator, check_inputs
 
 from .infidelity import check_attributions
 

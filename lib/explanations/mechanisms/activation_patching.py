@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lib.core.boundary import checked
 from lib.core.hooks import rewrite
-from lib.explanations.calls import check_callable
+from lib.core.validation import check_callable
 
 from .runs import check_positions, checked_scores, looking, outputs_of_layers
 

@@ -19,6 +19,7 @@ from docutils.statemachine import StringList
 from formula_corners import LABEL
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.ext import viewcode
 from sphinx.util.docutils import SphinxDirective
 
 
@@ -150,11 +151,18 @@ def leave_foreign_names_plain(app, env, node: addnodes.pending_xref, contnode: n
     return contnode if package != "lib" and (in_signature or qualified) else None
 
 
+def file_of(app: Sphinx, module: str) -> str | None:
+    """The file of a module, by its name alone: Sphinx would import each one to ask whether its source is newer than its page."""
+    place = Path(app.srcdir, *module.split("."))
+    return next((str(path) for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
     app.setup_extension("sphinx.ext.viewcode")
+    viewcode.get_module_filename = file_of
     app.config.autodoc_inherit_docstrings = False  # nn.Module's words on forward() are not about our layer
     app.config.python_use_unqualified_type_names = True
     app.config.add_module_names = False

@@ -1,5 +1,7 @@
 """Each chapter of the book has sound exercises and a sound quiz, neither too few nor too many, and nothing of the skeleton."""
 
+import re
+
 import pytest
 from tiny_book import REPOSITORY
 
@@ -8,6 +10,7 @@ from tools.chapter.model import is_chapter, read_book
 from tools.chapter.skeleton import left_over
 
 CHAPTERS = [page for page in read_book(REPOSITORY) if is_chapter(page.docname) and "kernelspec" in page.metadata]
+LONG_NAME = re.compile(r"\{(?:func|class|meth|data)\}`(lib\.[\w.]+)`")
 ANSWERS = "chapters/faq/questions_and_answers"  # a list to look things up in, with no objectives to practise
 
 
@@ -19,6 +22,14 @@ def test_chapters_are_found():
 def test_the_skeleton_has_been_written_over(chapter):
     left = left_over(chapter)
     assert not left, f"{chapter.docname} still has lines of the skeleton:\n" + "\n".join(left)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.docname)
+def test_names_of_the_library_are_shown_as_they_are_called(chapter):
+    long = [name for cell in chapter.cells if not cell.is_code for name in LONG_NAME.findall(cell.source)]
+    assert long == [], (
+        f"{chapter.docname}: write {{func}}`~lib.…`, which shows the last part of the name and links the whole"
+    )
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.docname)

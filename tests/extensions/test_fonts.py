@@ -12,7 +12,7 @@ def test_every_latin_font_is_asked_for_with_the_page_and_not_swapped_in():
     latin = [face for face in FACES if "unicode-range" not in face]
     assert len(latin) == 4
     for face in latin:
-        name = re.search(r'fonts/([\w-]+)\.woff2', face)[1]
+        name = re.search(r"fonts/([\w-]+)\.woff2", face)[1]
         assert "font-display: optional" in face, face
         assert f'"{name}"' in FRAME, f"{name} is not preloaded"
 

@@ -3,6 +3,7 @@
 import ast
 import linecache
 import os
+import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,14 @@ def evidence() -> Iterator[None]:
     which assertion no longer holds, or which statement no longer fits (two rows where five were asked for),
     the rest of the block is left out, and the notebook goes on.
 
+    A name of the notebook that the block binds to something else stands for the old value again after it, so that
+    evidence can be left out without a later cell noticing. What the block names first, it keeps, for later evidence.
+
     Raises:
         Exception: in strict kernels, what rose in the block.
     """
+    names = sys._getframe(2).f_globals  # the notebook's: frame 1 is contextlib's
+    before = dict(names)
     try:
         yield
     except Exception as failure:
@@ -32,6 +38,8 @@ def evidence() -> Iterator[None]:
             raise
         verdict = "does not" if isinstance(failure, AssertionError) else "cannot be computed"
         print(f"What this section says holds for the stored settings; with yours, this {verdict}:\n{_claim(failure)}")
+    finally:
+        names.update(before)
 
 
 def _claim(failure: Exception) -> str:

@@ -92,3 +92,13 @@ def test_strict_means_one_and_nothing_else(monkeypatch, capsys):
     with evidence():
         raise AssertionError
     assert "raise AssertionError" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("at_a_readers")
+@pytest.mark.parametrize("last", ["assert True", "assert False"], ids=["it holds", "it does not"])
+def test_the_chapters_names_stand_as_before_and_new_ones_stay(last):
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    shell.run_cell("from lib.core import evidence\ntree, row = 'oak', 0").raise_error()
+    block = ["with evidence():", "for row in range(3): new = row", "tree, other = 'elm', tree", "del row", last]
+    shell.run_cell("\n    ".join(block)).raise_error()
+    assert [shell.user_ns[name] for name in ("tree", "row", "new", "other")] == ["oak", 0, 2, "oak"]

@@ -14,6 +14,13 @@ from playwright.sync_api import TimeoutError, sync_playwright
 from tools.chromium import ARGUMENTS, find, install
 
 ROOT = Path(__file__).parents[2]
+# Depth in the table of contents and address: a part, two of its chapters and a page of another, enough of the book to bind.
+SOME_PAGES = [
+    (0, "chapters/formulas/index.html"),
+    (1, "chapters/formulas/convolution.html"),
+    (1, "chapters/formulas/pooling.html"),
+    (0, "reference/glossary.html"),
+]
 
 
 def site_folder() -> Path:

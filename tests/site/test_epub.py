@@ -4,6 +4,7 @@ import zipfile
 from xml.etree import ElementTree
 
 import pytest
+from site_browser import SOME_PAGES
 
 from tools.epub.__main__ import book
 from tools.epub.pack import Chapter, packed
@@ -11,12 +12,6 @@ from tools.pages.assembled import ORIGIN
 
 pytestmark = pytest.mark.site
 
-SOME = [
-    (0, "chapters/formulas/index.html"),
-    (1, "chapters/formulas/convolution.html"),
-    (1, "chapters/formulas/pooling.html"),
-    (0, "reference/glossary.html"),
-]
 XHTML, MATHML = "{http://www.w3.org/1999/xhtml}", "{http://www.w3.org/1998/Math/MathML}"
 PACKAGE = "{http://www.idpf.org/2007/opf}"
 
@@ -25,7 +20,7 @@ PACKAGE = "{http://www.idpf.org/2007/opf}"
 def archive(browser, site, tmp_path_factory):
     """Four pages of the book, packed."""
     file = tmp_path_factory.mktemp("epub") / "some.epub"
-    book(browser, site, SOME, file)
+    book(browser, site, SOME_PAGES, file)
     assert [left.name for left in file.parent.iterdir()] == ["some.epub"]
     return zipfile.ZipFile(file)
 
@@ -60,7 +55,7 @@ def test_the_package_names_each_file_once_and_says_what_it_holds(archive, trees)
         assert ("mathml" in said[name]) == any(trees[name].iter(MATHML + "math")), name
     assert said["contents.xhtml"] == {"nav"}
     order = [item.get("idref") for item in trees["package.opf"].iter(PACKAGE + "itemref")]
-    assert order == [f"page-{number + 1}" for number in range(len(SOME))]
+    assert order == [f"page-{number + 1}" for number in range(len(SOME_PAGES))]
 
 
 def test_links_lead_to_a_name_in_the_book_or_out_to_the_web(trees):

@@ -3,6 +3,7 @@
 import pytest
 from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Link
+from site_browser import SOME_PAGES
 
 from tools.pages.assembled import ORIGIN, put_into_form
 from tools.pages.contents import pages
@@ -10,13 +11,6 @@ from tools.pdf.__main__ import book
 from tools.pdf.bind import bound
 
 pytestmark = pytest.mark.site
-
-SOME = [
-    (0, "chapters/formulas/index.html"),
-    (1, "chapters/formulas/convolution.html"),
-    (1, "chapters/formulas/pooling.html"),
-    (0, "reference/glossary.html"),
-]
 
 
 def test_the_pages_are_those_of_the_table_of_contents_in_its_order(site):
@@ -34,7 +28,7 @@ def test_the_pages_are_those_of_the_table_of_contents_in_its_order(site):
 def document(browser, site, tmp_path_factory):
     """Four pages of the book, printed and bound."""
     file = tmp_path_factory.mktemp("pdf") / "some.pdf"
-    book(browser, site, SOME, file)
+    book(browser, site, SOME_PAGES, file)
     assert [left.name for left in file.parent.iterdir()] == ["some.pdf"]
     return PdfReader(file)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lib.core.boundary import checked
 from lib.core.rules import NonNegativeFloat, PositiveFloat, PositiveInt, Share
-from lib.core.validation import check_floating, check_rank
+from lib.core.validation import check_finite, check_floating, check_indices, check_rank
 
 from .encoder_decoder import Conditioned
 from .kv_cache import KVCache
@@ -41,8 +41,10 @@ def candidates(
 
     Raises:
         TypeError: integer logits, sizes of another type.
-        ValueError: a temperature that is not positive, a ``top_k`` below 1, a ``top_p`` outside 0 … 1.
+        ValueError: a temperature that is not positive, a ``top_k`` below 1, a ``top_p`` outside 0 … 1; NaN, plus infinity,
+            or minus infinity, which rules a token out, for all tokens.
     """
+    _check_some_token_is_possible("logits", logits)
     if top_k is not None and top_k < logits.shape[1]:
         least = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < least, -math.inf)
@@ -84,7 +86,8 @@ def generate(
 
     Raises:
         TypeError: tokens that are not int64.
-        ValueError: as :func:`candidates`, and as the model; more tokens than its context holds.
+        ValueError: as :func:`candidates`, and as the model; more tokens than its context holds, tokens or an ``end`` outside its
+            vocabulary.
     """
     cache = None
     if isinstance(model, Transformer | Llama | Conditioned):
@@ -97,7 +100,8 @@ def generate(
         cache = KVCache(model.config.layers, prompt.shape[1] + new_tokens - 1) if cached else None
     tokens, ended = prompt, torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
     for _ in range(new_tokens):
-        logits = _of_the_last(model(tokens) if cache is None else model(tokens[:, cache.length :], cache=cache), tokens)
+        logits = model(tokens) if cache is None else model(tokens[:, cache.length :], cache=cache)
+        logits = _of_the_last(logits, tokens, end)
         if generator is None:
             token = logits.argmax(1)
         else:
@@ -135,7 +139,8 @@ def beam_search(
 
     Raises:
         TypeError: tokens that are not int64, sizes that are not ints.
-        ValueError: sizes below 1, an ``end`` outside the vocabulary, a negative penalty.
+        ValueError: sizes below 1, tokens or an ``end`` outside the vocabulary, a negative penalty; logits as in
+            :func:`candidates`.
     """
 
     def score(total: float, length: int) -> float:
@@ -143,12 +148,11 @@ def beam_search(
 
     alive, totals, ended = prompt[None], torch.zeros(1, dtype=torch.float64, device=prompt.device), []
     for length in range(1, longest + 1):
-        steps = log_softmax(_of_the_last(model(alive), alive).double())  # beams vocabulary
+        steps = log_softmax(_of_the_last(model(alive), alive, end).double())  # beams vocabulary
         vocabulary = steps.shape[1]
-        if not 0 <= end < vocabulary:
-            raise ValueError(f"end must lie in 0 … {vocabulary - 1}, the vocabulary, got {end}")
         # Twice as many as are kept: at most half of them, one for each beginning, can be ends.
         sums, places = (totals[:, None] + steps).flatten().topk(min(2 * beams, steps.numel()))
+        sums, places = sums[sums > -math.inf], places[sums > -math.inf]  # what is ruled out is no beginning
         grown = torch.cat([alive[places // vocabulary], (places % vocabulary)[:, None]], 1)
         stops = (grown[:, -1] == end) if length < longest else torch.ones_like(places, dtype=torch.bool)
         # An end counts only among the best: a worse one would have to beat what is still alive.
@@ -160,20 +164,27 @@ def beam_search(
     return sorted(ended, key=lambda one: -one[1])[:beams]
 
 
-def _of_the_last(logits: Tensor, tokens: Tensor) -> Float[Tensor, "batch vocabulary"]:
+def _of_the_last(logits: Tensor, tokens: Tensor, end: int | None) -> Float[Tensor, "batch vocabulary"]:
     """The logits of the next token, which follow the last position.
 
     Raises:
         TypeError: a model that returns no floating-point tensor.
-        ValueError: another number of axes or of sequences, NaN or plus infinity, tokens whose values cannot be read.
+        ValueError: another number of axes or of sequences, logits as in :func:`candidates`, tokens or an end that they do
+            not number.
     """
     check_rank("the model's output", logits, "batch time vocabulary")
     check_floating("the model's output", logits)
     last = logits[:, -1]
     if len(last) != len(tokens):
         raise ValueError(f"the model must return logits for each of the {len(tokens)} sequences, got {len(last)}")
-    if last.is_meta:
-        raise ValueError("the model's logits must be numbers, got a tensor on the meta device")
-    if not (last < math.inf).all():  # minus infinity rules a token out
-        raise ValueError(f"the model's logits must be numbers, got {last[~(last < math.inf)][0].item()}")
+    _check_some_token_is_possible("the model's logits", last)
+    check_indices("tokens", tokens, last.shape[1], "the vocabulary of the model's logits")
+    if end is not None and not 0 <= end < last.shape[1]:
+        raise ValueError(f"end must lie in 0 … {last.shape[1] - 1}, the vocabulary, got {end}")
     return last
+
+
+def _check_some_token_is_possible(name: str, logits: Float[Tensor, "batch vocabulary"]) -> None:
+    """The largest logit of each sequence must be finite: NaN and plus infinity would be it, and so would minus infinity
+    where every token is ruled out."""
+    check_finite(f"{name}, the largest of a sequence,", logits.detach().amax(1))

@@ -33,13 +33,8 @@ def softmax(
         ValueError: no elements, an axis that does not exist, or a temperature that is not positive and finite.
     """
     _check(logits, dim)
-    numbers = torch.finfo(logits.dtype)
-    if not numbers.tiny <= temperature <= numbers.max:
-        raise ValueError(
-            f"temperature must be at least {numbers.tiny}, at most {numbers.max}, by which {logits.dtype} divides, "
-            f"got {temperature}"
-        )
-    return _Softmax.apply(logits if temperature == 1 else logits / temperature, dim)
+    # Divided by a low temperature, the largest score could leave the dtype's range: it becomes 0 first.
+    return _Softmax.apply(logits if temperature == 1 else _shifted(logits, dim) / temperature, dim)
 
 
 @checked

@@ -18,7 +18,8 @@ from .precision import autocast_dtype
 __all__ = ["Call", "NonNegativeFloat", "NonNegativeInt", "PositiveFloat", "PositiveInt", "Share", "hold", "rule_of"]
 
 
-_LARGEST = torch.finfo(torch.float32).max  # beyond it a number is infinite in most of what is computed
+# Beyond them a number is infinite, or nearly 0, in most of what is computed.
+_LARGEST, _LEAST = torch.finfo(torch.float32).max, torch.finfo(torch.float32).tiny
 
 
 class _Number:
@@ -41,6 +42,8 @@ class _Number:
             rule = f"{'positive and ' if self.open_below else ''}finite"
             rule += ", at most 3.4e38" if -math.inf < value < math.inf else ""
             raise ValueError(f"{name} must be {rule}, got {value}")
+        if self.open_below and 0 < value < _LEAST:
+            raise ValueError(f"{name} must be positive and finite, at least 1.2e-38, got {value}")
         if value < self.low or value > self.high or (self.open_below and value == self.low):
             raise ValueError(f"{name} must be {self.rule}, got {value}")
 

@@ -168,6 +168,13 @@ def test_two_beams_find_what_greed_misses():
     assert score == pytest.approx(math.log(0.4))
 
 
+def test_what_a_model_rules_out_is_written_by_no_beam():
+    # After 0 only 2 may stand, and after 2 only 2: of three beams one has something to follow.
+    table = torch.full((4, 4), -math.inf)
+    table[:, 2] = 0.0
+    assert [found.tolist() for found, _ in beam_search(table_model(table), torch.tensor([0]), beams=3, end=3, longest=2)] == [[0, 2, 2]]  # fmt: skip
+
+
 def test_a_length_penalty_lets_longer_sequences_win():
     # End at once with probability 0.3, or go on for three sure steps after one of 0.2.
     table = (

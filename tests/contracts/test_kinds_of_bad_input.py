@@ -16,18 +16,23 @@ from lib.architectures import (
     GRU,
     LSTM,
     RNN,
+    BatchNorm,
+    Block,
     LayerNorm,
     Linear,
     LossSurface,
     PowerLaw,
     Residual,
     RMSNorm,
+    batch_norm,
     beam_search,
     candidates,
     count_parameters,
     fit_power_law,
     generate,
+    group_norm,
     layer_norm,
+    rms_norm,
     softmax,
     training_flops,
 )
@@ -51,11 +56,13 @@ from lib.compression import (
 from lib.core import capture, checkpoint, evaluation_mode, replaced, rewrite, seeded, target_score
 from lib.explanations import (
     activation_patching,
+    attention_rollout,
     cascading_randomization,
     exact_shapley,
     expected_gradients,
     grad_cam,
     grad_cam_plus_plus,
+    induction_scores,
     infidelity,
     insertion_curve,
     integrated_gradients,
@@ -110,7 +117,7 @@ TABLE = {
         (lambda: saliency(MODEL, X.to("meta"), 0), TypeError, "inputs must be dense and hold values, got a meta tensor"),
         (lambda: int8_dynamic(nn.Linear(4, 2, device="meta")), ValueError, f"weight {META}"),
         (lambda: shapley_value(torch.zeros(8, device="meta")), ValueError, f"worths {META}"),
-        (lambda: generate(says(ONE_HOT[0].to("meta")), TOKENS, 1), ValueError, "the model's logits must be numbers, got a tensor on the meta device"),
+        (lambda: generate(says(ONE_HOT[0].to("meta")), TOKENS, 1), ValueError, "the model's logits, the largest of a sequence, must hold numbers, got a tensor on the meta device"),
     ],
     "eight-bit floats": [
         (lambda: occlusion(MODEL, X.to(torch.float8_e4m3fn), 0, window=(1,)), TypeError, f"inputs {NO_EIGHT_BITS}"),
@@ -125,6 +132,20 @@ TABLE = {
         (lambda: training_flops(10**400, 1), ValueError, "parameters must be positive and finite, at most 3.4e38, got 1000"),
         (lambda: distillation_loss(X, X, torch.tensor([0, 1]), temperature=1e300), ValueError, "temperature must be positive and finite, at most 3.4e38, got 1e+300"),
         (lambda: integrated_gradients(MODEL, X, 0, baseline=10**400), ValueError, "baseline must be finite, got 1000"),
+    ],
+    "a number that 32 bits would round to 0": [
+        (lambda call=call: call(1e-300), ValueError, f"{name} must be positive and finite, at least 1.2e-38, got 1e-300")
+        for name, call in (
+            ("temperature", lambda tiny: softmax(X, temperature=tiny)),
+            ("temperature", lambda tiny: candidates(X, temperature=tiny)),
+            ("temperature", lambda tiny: distillation_loss(X, X, torch.tensor([0, 1]), temperature=tiny)),
+            ("eps", lambda tiny: layer_norm(X, eps=tiny)),
+            ("eps", lambda tiny: rms_norm(X, eps=tiny)),
+            ("eps", lambda tiny: batch_norm(X, eps=tiny)),
+            ("eps", lambda tiny: group_norm(X, 2, eps=tiny)),
+            ("eps", lambda tiny: BatchNorm(4, tiny)),
+            ("eps", lambda tiny: Block(4, 2, 8, eps=tiny)),
+        )
     ],
     "an int beyond 64 bits": [
         (lambda: seeded(2**63), ValueError, "seed must be an int of 64 bits, below 2**63, got 9223372036854775808"),
@@ -202,8 +223,32 @@ TABLE = {
         (lambda: generate(lambda tokens: tokens, TOKENS, 1), ValueError, "the model's output must have 3 axes (batch, time, vocabulary), got 2"),
         (lambda: generate(says(ONE_HOT.long()[0]), TOKENS, 1), TypeError, "the model's output must be floating point, got torch.int64"),
         (lambda: generate(lambda tokens: torch.zeros(2, 2, 3), TOKENS, 1), ValueError, "the model must return logits for each of the 1 sequences, got 2"),
-        (lambda: generate(says(ONE_HOT[0] * NAN), TOKENS, 1), ValueError, "the model's logits must be numbers, got nan"),
-        (lambda: beam_search(says(ONE_HOT[0] * NAN), TOKENS[0], beams=1, end=0, longest=2), ValueError, "the model's logits must be numbers, got nan"),
+    ],
+    "logits of which none is the largest": [
+        (lambda call=call, row=[value, *others]: call(torch.tensor([row])), ValueError, f"logits, the largest of a sequence, must be finite, got {value} at (0,)")
+        for call in (
+            candidates,
+            lambda logits: generate(says(logits[0]), TOKENS, 1),
+            lambda logits: beam_search(says(logits[0]), TOKENS[0], beams=1, end=0, longest=2),
+        )
+        for value, *others in ((NAN, 0.0, 1.0), (math.inf, 0.0, 1.0), (-math.inf,) * 3)
+    ],
+    "tokens that number no logit": [
+        (lambda call=call, token=token: call(torch.tensor([0, token])), ValueError, f"tokens must lie in 0 … 2, the vocabulary of the model's logits, got {token}")
+        for call in (
+            lambda tokens: generate(says(ONE_HOT[0]), tokens[None], 1),
+            lambda tokens: beam_search(says(ONE_HOT[0]), tokens, beams=1, end=0, longest=2),
+        )
+        for token in (-1, 3)
+    ]
+    + [
+        (lambda end=end: generate(says(ONE_HOT[0]), TOKENS, 1, end=end), ValueError, f"end must lie in 0 … 2, the vocabulary, got {end}")
+        for end in (-1, 3)
+    ],
+    "weights that average nothing": [
+        (lambda call=call, patterns=patterns: call(patterns.expand(1, 1, 1, 3, 3)), ValueError, f"patterns must have rows of weights of at least 0 that sum to 1, got a row with the sum {told}")
+        for call in (attention_rollout, lambda patterns: induction_scores(patterns, 1))
+        for patterns, told in ((1.5 * ONE_HOT, "1.5 and the least weight 0"), (2 * ONE_HOT - 1 / 3, "1 and the least weight -0.3333"), (NAN * ONE_HOT, "nan and the least weight nan"))
     ],
     "limits of quantization that are none": [
         (lambda: grid_for(X, 8, limits=lambda x: None), TypeError, "limits must return two tensors, a low and a high end, got NoneType"),

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from lib.core.boundary import checked
 from lib.core.hooks import capture, rewrite_inputs
 from lib.core.rules import PositiveInt
-from lib.core.validation import check_finite
 from lib.explanations.mechanisms.attention_patterns import attention_patterns
-from lib.explanations.mechanisms.runs import checked_scores, head_width, looking
+from lib.explanations.mechanisms.runs import check_patterns, checked_scores, head_width, looking
 
 __all__ = ["attention_rollout", "gradient_weighted_attention"]
 
@@ -33,9 +32,9 @@ def attention_rollout(
 
     Raises:
         TypeError: patterns that are not floating point.
-        ValueError: another number of axes, patterns that are not square, NaN or infinity.
+        ValueError: another number of axes, patterns that are not square, rows that are no averages.
     """
-    check_finite("patterns", patterns)
+    check_patterns(patterns)
     identity = torch.eye(patterns.shape[-1], dtype=patterns.dtype, device=patterns.device)
     rollout = identity.expand(patterns.shape[1], -1, -1)
     for pattern in patterns:

@@ -10,7 +10,7 @@ from lib.core.boundary import checked
 from lib.core.hooks import rewrite, watched_inputs
 from lib.core.rules import PositiveInt
 
-from .runs import head_width, looking, outputs_of_layers
+from .runs import check_patterns, head_width, looking, outputs_of_layers
 
 __all__ = ["attention_patterns", "induction_scores"]
 
@@ -86,11 +86,12 @@ def induction_scores(
 
     Raises:
         TypeError: patterns that are not floating point, a period that is no int.
-        ValueError: another number of axes, a period that the sequences do not exceed.
+        ValueError: another number of axes, a period that the sequences do not exceed, rows that are no averages.
     """
     time = patterns.shape[-1]
     if period >= time:
         raise ValueError(f"period must be below the time {time}, or nothing repeats, got {period}")
+    check_patterns(patterns)
     # Query t = period … time − 1 and key t − period + 1: the diagonal period − 1 below the main one, without its first entry.
     diagonal = patterns.diagonal(-(period - 1), dim1=-2, dim2=-1)[..., 1:]
     return diagonal.mean(-1).transpose(1, 2)

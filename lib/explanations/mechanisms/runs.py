@@ -4,12 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from lib.core.hooks import capture, evaluation_mode, rewrite
 from lib.core.validation import check_divisible, check_finite
 
-__all__ = ["check_positions", "checked_scores", "head_width", "looking", "outputs_of_layers", "outputs_once"]
+__all__ = [
+    "check_patterns",
+    "check_positions",
+    "checked_scores",
+    "head_width",
+    "looking",
+    "outputs_of_layers",
+    "outputs_once",
+]
 
 
 @contextmanager
@@ -102,3 +111,16 @@ def checked_scores(score: Callable, outputs: Tensor, batch: int) -> Tensor:
         raise ValueError(f"score must return one number for each of the {batch} examples, got {got}")
     check_finite("the score", scores)
     return scores
+
+
+def check_patterns(patterns: Float[Tensor, "*leading queries keys"]) -> None:
+    """Require rows that average: weights of at least 0 that sum to 1, as far as half precision rounds them.
+
+    Raises:
+        ValueError: a row of another sum, a negative weight, NaN or infinity; the first such row is told.
+    """
+    sums, least = patterns.sum(-1, dtype=torch.float64), patterns.amin(-1)
+    wrong = ~(((sums - 1).abs() < 0.01) & (least > -0.01))  # NaN is wrong too
+    if wrong.any():
+        row = f"a row with the sum {sums[wrong][0].item():.4g} and the least weight {least[wrong][0].item():.4g}"
+        raise ValueError(f"patterns must have rows of weights of at least 0 that sum to 1, got {row}")

@@ -49,7 +49,7 @@ def test_rows_are_means_and_see_no_future():
 @pytest.mark.equation("eq-induction-score")
 @pytest.mark.parametrize("period", [1, 2, 4])
 def test_scores_by_hand(period):
-    patterns = torch.rand(2, 3, 4, 7, 7)
+    patterns = torch.rand(2, 3, 4, 7, 7).softmax(-1)
     scores = induction_scores(patterns, period)
     for layer, head, row in ((0, 0, 0), (1, 3, 2)):
         terms = [patterns[layer, row, head, t, t - period + 1] for t in range(period, 7)]
@@ -58,8 +58,8 @@ def test_scores_by_hand(period):
 
 def test_a_perfect_head_scores_one_and_its_neighbours_none():
     perfect = torch.zeros(1, 1, 1, 8, 8)
-    for t in range(4, 8):
-        perfect[..., t, t - 3] = 1
+    for t in range(8):  # what has not stood before looks at the beginning
+        perfect[..., t, max(t - 3, 0)] = 1
     assert induction_scores(perfect, 4) == 1
     assert induction_scores(perfect, 3) == 0
     assert induction_scores(perfect, 5) == 0

@@ -71,6 +71,8 @@ def test_a_single_loud_pixel_does_not_drown_a_wide_area():
 
 def test_the_line_surrounds_what_the_words_name():
     figure = show_attributions(torch.rand(3, 84, 126), {"m": _patch(7, 98) - _patch(63, 0)}, share=0.02)
+    # Photograph, map and line stand in the photograph's own rows and columns, however coarse the squares.
+    assert [axis.images[0].get_extent() for axis in _panels(figure).values()] == [[0, 126, 84, 0]] * 2
     solid, dotted = _panels(figure)["m"].collections
     box = solid.get_paths()[0].get_extents()
     # The patch spans columns 98 to 112 and rows 7 to 21; 2 % of the picture is a square of about its size.
@@ -221,6 +223,10 @@ def test_the_scale_of_a_map_ends_at_its_own_99th_percentile_unless_told_otherwis
         (
             lambda: show_attributions(torch.rand(3, 8, 8), {"a": torch.rand(8, 8)}, cells=4, percentile=101),
             "percentile must be above 0 and at most 100, got 101",
+        ),
+        (
+            lambda: show_attributions(torch.rand(3, 8, 8), {"a": torch.rand(8, 8)}, cells=4, percentile=0),
+            "percentile must be above 0 and at most 100, got 0",
         ),
     ],
 )

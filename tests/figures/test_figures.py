@@ -5,6 +5,8 @@ import matplotlib.pyplot
 import numpy as np
 import pytest
 import torch
+from matplotlib.transforms import Bbox
+from test_trees import NAMES, TREE
 
 from lib.core import Piece, Span
 from lib.data import photograph
@@ -19,6 +21,7 @@ from lib.figures import (
     show_images,
     show_placement,
     show_schedule,
+    show_tree,
     use_book_style,
 )
 from lib.figures.images import in_few_colours
@@ -124,6 +127,7 @@ FIGURES = {
     ),
     "placement": lambda: show_placement({"data parallel": [[Piece("W", (4, 8), (0, 4), (0, 8))]] * 4}),
     "schedule": lambda: show_schedule([Span(rank, 0.0, 0.1, "F1") for rank in range(4)]),
+    "tree": lambda: show_tree(TREE, NAMES, limits=(0, 1)),
 }
 
 
@@ -131,6 +135,23 @@ FIGURES = {
 def test_letters_of_every_figure_can_be_read_on_a_phone(draw):
     use_book_style()
     assert letters_on_a_phone(draw()) >= 9
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_what_is_drawn_stands_in_the_middle_of_its_axes_and_nothing_lies_outside(draw):
+    use_book_style()
+    figure = draw()
+    figure.canvas.draw()
+    for axis in figure.axes:
+        # A contour has no extent before it is clipped, and the bar of a scale and the place of no image have no parts.
+        parts = [part.get_window_extent() for part in (*axis.lines, *axis.patches, *axis.images, *axis.texts)]
+        if not parts:
+            continue
+        (left, lower), (right, upper) = axis.transAxes.inverted().transform(Bbox.union(parts))
+        margins = left, 1 - right, lower, 1 - upper
+        assert all(-0.001 < margin < 0.25 for margin in margins)
+        assert margins[0] == pytest.approx(margins[1], abs=0.05)
+        assert margins[2] == pytest.approx(margins[3], abs=0.05)
 
 
 def test_letters_shrink_with_the_width_of_the_figure():

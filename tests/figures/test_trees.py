@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lib.figures import letters_on_a_phone, show_tree, use_book_style
+from lib.figures import show_tree
 
 
 @dataclass
@@ -64,11 +64,6 @@ def test_questions_and_digits_as_asked_for():
 
 def test_one_question_is_a_tree():
     assert drawn(show_tree(DEEPER, NAMES, limits=(0, 1))).keys() >= {"age\n≤ 12.5?", "1.00\n25 %", "0.25\n75 %"}
-
-
-def test_a_phone_can_show_the_letters():
-    use_book_style()
-    assert letters_on_a_phone(show_tree(TREE, NAMES, limits=(0, 1))) >= 9
 
 
 @pytest.mark.parametrize(

@@ -142,9 +142,25 @@ def test_pairs_may_work_among_some_of_the_ranks():
     def in_pairs():
         rank = dist.get_rank()
         group = [dist.new_group([0, 2]), dist.new_group([1, 3])][rank % 2]
-        x = torch.tensor([float(rank)], requires_grad=True)
-        total = reduce_from_ranks(x, group=group)
-        (gradient,) = torch.autograd.grad(copy_to_ranks(x, group=group) * (rank + 1), x)
-        return total.item(), gradient.item(), gather_from_ranks(x, group=group).tolist()
+        own = torch.tensor([rank + 1.0], requires_grad=True)
 
-    assert run_ranks(in_pairs, 4) == [(2, 4, [0, 2]), (4, 6, [1, 3])] * 2
+        def slope(y, x, **options):
+            return torch.autograd.grad((y * (rank + 1)).sum(), x, **options)[0]
+
+        total = reduce_from_ranks(own, group=group)
+        first = slope(total.square() / 2, own, create_graph=True)
+        joined = gather_from_ranks(own, group=group)
+        part = split_to_ranks(joined, group=group)
+        # Of each the answer, the gradient, and of what hides its group behind the first derivative the second.
+        reduced = total.item(), first.item(), slope(first, own).item()
+        copied = slope(copy_to_ranks(own, group=group), own).item()
+        shared = joined.tolist(), slope(joined * torch.tensor([1.0, 10.0]), own, retain_graph=True).item()
+        return reduced, copied, shared, (part.item(), slope(part, joined).tolist())
+
+    for rank, (reduced, copied, shared, split) in enumerate(run_ranks(in_pairs, 4)):
+        numbers = [[1, 3], [2, 4]][rank % 2]
+        own = rank + 1
+        assert reduced == (sum(numbers), own * sum(numbers), own * sum(numbers))
+        assert copied == sum(numbers)
+        assert shared == (numbers, own * [1, 10][rank // 2])
+        assert split == (own, numbers)

@@ -284,6 +284,14 @@ def test_a_full_bucket_leaves_while_earlier_layers_have_no_gradient_yet():
     assert all(is_asynchronous for _, _, is_asynchronous in calls)
 
 
+def test_a_bucket_is_full_with_its_last_byte():
+    def messages():
+        model = nn.Sequential(nn.Linear(4, 2, bias=False), nn.Linear(2, 4, bias=False))  # of 32 bytes each
+        return [len(BucketedDataParallel(model, bucket_bytes=size)._buckets) for size in (32, 33, 64)]
+
+    assert run_ranks(messages, 1) == [[2, 1, 1]]
+
+
 def three_rounds_then_one(model, parallel):
     sent = []
     ((inputs, labels),) = batches(steps=1)

@@ -66,6 +66,7 @@ def test_a_sum_has_no_interaction_and_what_the_model_does_not_use_has_no_share()
     assert interaction_strength(additive, x, 0, 0, 1).share < 1e-18  # doubles beside 10⁶ have ten digits left
     assert interaction_strength(additive, x, 0, 2, 3).share == 0
     assert interaction_strength(additive, x.float(), 0, 2, 3).share == 0
+    assert interaction_strength(lambda z: 0 * z[:, [0]], x, 0, 2, 3).share == 0
     # 29 equal means of tenths: less their mean, they are not zero but 1e-17.
     assert interaction_strength(lambda z: 0.1 * z[:, [0]] + 0.1, table(29), 0, 2, 3).share == 0
 

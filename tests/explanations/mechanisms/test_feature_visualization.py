@@ -123,6 +123,13 @@ def test_the_same_generator_makes_the_same_and_the_model_is_as_it_was():
     assert not any(module._forward_hooks for module in model.modules())
 
 
+def test_a_unit_that_reaches_its_ceiling_on_the_way_has_been_climbed():
+    with fixed_seed(0):
+        model = nn.Sequential(nn.Linear(8, 1), nn.Hardtanh(-3.0, 1.0))
+    found = feature_visualization(model, (8,), layer="1", unit=0, norm=3.0, generator=seeded(0))
+    assert found.path[0] < found.path[-1] == found.activation == 1
+
+
 def test_double_precision_stays_double():
     found = feature_visualization(
         linear(dtype=torch.float64), (48,), layer="1", unit=0, norm=1.0, steps=5, generator=seeded(0)

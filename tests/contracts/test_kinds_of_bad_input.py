@@ -152,6 +152,7 @@ TABLE = {
         (lambda: nothing_of(Linear, 10**30, 3), ValueError, "in_features must be an int of 64 bits, below 2**63, got 1000"),
         (lambda: nothing_of(RNN, 3, 10**30), ValueError, "hidden must be an int of 64 bits, below 2**63, got 1000"),
         (lambda: grid_for(X, -(10**30)), ValueError, "bits must be an int of 64 bits, below 2**63, got -1000"),
+        (lambda: grid_for(X, -(2**63)), ValueError, "bits must lie in 2 … 8, got -9223372036854775808"),
     ],
     "no switch": [
         (lambda: grad_cam(CONVOLUTION, PICTURES, 0, layer="0", relu=None), TypeError, "relu must be a bool, got NoneType None"),

@@ -142,7 +142,8 @@ def test_pairs_may_work_among_some_of_the_ranks():
     def in_pairs():
         rank = dist.get_rank()
         group = [dist.new_group([0, 2]), dist.new_group([1, 3])][rank % 2]
-        own = torch.tensor([rank + 1.0], requires_grad=True)
+        # The two groups agree in nothing, which ranks that check each other would tell.
+        own = torch.full((1 + rank % 2,), rank + 1.0, requires_grad=True)
 
         def slope(y, x, **options):
             return torch.autograd.grad((y * (rank + 1)).sum(), x, **options)[0]
@@ -150,17 +151,23 @@ def test_pairs_may_work_among_some_of_the_ranks():
         total = reduce_from_ranks(own, group=group)
         first = slope(total.square() / 2, own, create_graph=True)
         joined = gather_from_ranks(own, group=group)
+        weights = torch.tensor([1.0, 10.0]).repeat_interleave(len(own))
         part = split_to_ranks(joined, group=group)
         # Of each the answer, the gradient, and of what hides its group behind the first derivative the second.
-        reduced = total.item(), first.item(), slope(first, own).item()
-        copied = slope(copy_to_ranks(own, group=group), own).item()
-        shared = joined.tolist(), slope(joined * torch.tensor([1.0, 10.0]), own, retain_graph=True).item()
-        return reduced, copied, shared, (part.item(), slope(part, joined).tolist())
+        return {
+            "reduce": [total, first, slope(first, own)],
+            "copy": [slope(copy_to_ranks(own, group=group), own)],
+            "gather": [joined, slope(joined * weights, own, retain_graph=True)],
+            "split": [part, slope(part, joined)],
+        }
 
-    for rank, (reduced, copied, shared, split) in enumerate(run_ranks(in_pairs, 4)):
-        numbers = [[1, 3], [2, 4]][rank % 2]
-        own = rank + 1
-        assert reduced == (sum(numbers), own * sum(numbers), own * sum(numbers))
-        assert copied == sum(numbers)
-        assert shared == (numbers, own * [1, 10][rank // 2])
-        assert split == (own, numbers)
+    for rank, found in enumerate(run_ranks(in_pairs, 4, check=True)):
+        numbers, own, length = [[1, 3], [2, 4]][rank % 2], rank + 1, 1 + rank % 2
+        both = [number for number in numbers for _ in range(length)]
+        expected = {
+            "reduce": [[sum(numbers)] * length, [own * sum(numbers)] * length, [own * sum(numbers)] * length],
+            "copy": [[sum(numbers)] * length],
+            "gather": [both, [own * [1, 10][rank // 2]] * length],
+            "split": [[own] * length, both],
+        }
+        assert {name: [tensor.tolist() for tensor in tensors] for name, tensors in found.items()} == expected

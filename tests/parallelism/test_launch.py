@@ -303,6 +303,20 @@ def test_a_process_that_a_rank_started_does_not_outlive_it():
         assert gone([psutil.Process(pid)], 2)
 
 
+def connections_that_a_program_would_inherit():
+    """Those of this library; gloo's own to the other ranks are of another family."""
+    found = []
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:  # or no socket
+            if copy.family == socket.AF_UNIX and os.get_inheritable(descriptor):
+                found.append(descriptor)
+    return found
+
+
+def test_a_program_that_a_rank_starts_holds_none_of_its_connections_open():
+    assert run_ranks(connections_that_a_program_would_inherit, 2) == [[], []]
+
+
 def draw():
     return torch.randn(1).item(), np.random.rand(), random.random()  # noqa: NPY002
 
@@ -573,6 +587,24 @@ def test_a_caller_that_is_killed_takes_its_ranks_along_and_what_they_have_starte
     assert set(ranks) <= set(started)
     caller.kill()
     caller.join()
+    assert gone(started)
+
+
+@pytest.mark.usefixtures("own_server")
+def test_a_server_that_its_caller_lets_go_ends_what_its_ranks_have_started_too(tmp_path):
+    started = []
+
+    def let_go():
+        ranks_in(tmp_path, 2)
+        started.extend(psutil.Process(ForkServer.running().process.pid).children(recursive=True))
+        ForkServer.running().requests.close()
+
+    letting = threading.Thread(target=let_go)
+    letting.start()
+    with pytest.raises(RuntimeError, match="was ended together with"):
+        run_ranks(wait_beside_a_process_of_its_own, 2, tmp_path)
+    letting.join()
+    assert len(started) == 4  # two ranks and a process of each
     assert gone(started)
 
 

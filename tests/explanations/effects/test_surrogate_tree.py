@@ -59,6 +59,9 @@ def test_a_model_of_three_values_is_its_own_surrogate():
     assert tree.leaves() == 3
     assert torch.equal(tree(X), steps(X))
     assert fidelity(steps, tree, X, 0) == 1
+    just_there = X[:1].clone()
+    just_there[0, tree.feature] = tree.threshold
+    assert tree(just_there).item() == -10  # "at most" says the rule
     first, second, third = tree.rules(["width", "height", "depth", "age"], digits=0)
     share = [100 * (steps(X) == value).double().mean().item() for value in (-10.0, 2.0, 4.0)]
     cut, deeper = tree.threshold, tree.above.threshold

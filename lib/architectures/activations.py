@@ -171,5 +171,5 @@ class _GELU(Differentiable):
         """The derivatives of x Φ(x) and of Φ(x), which is the density φ(x)."""
         x, probability = ctx.saved_tensors
         log_scale = x.new_tensor(-0.5 * math.log(2 * math.pi))
-        density = torch.addcmul(log_scale, x, x, value=-0.5).exp()
+        density = torch.addcmul(log_scale, x, x, value=-0.5).exp_()
         return torch.addcmul(probability, x, density), density

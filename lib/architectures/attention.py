@@ -65,7 +65,7 @@ def attention(
         return softmax(scores) @ value
     if mask is None:  # causal alone, where each position sees itself: a sum passes gradients on as they are
         future = scores.new_zeros(allowed.shape).masked_fill(~allowed, -math.inf)
-        return softmax(scores + future) @ value
+        return softmax(scores.add_(future)) @ value  # in place: nobody else has seen these scores
     # The softmax of −∞ alone would be NaN: a row with nothing to see is computed unmasked and then dropped.
     blind = ~allowed.any(-1, keepdim=True)
     weights = softmax(scores.masked_fill(~(allowed | blind), -math.inf))

@@ -157,11 +157,12 @@ def _hooked(
         raise TypeError(f"layers must be given functions, in a dict by name, got {functions!r}")
     layers = list(functions)
     # A layer that stands in the model twice answers to both names.
-    modules = {name: module for name, module in model.named_modules(remove_duplicate=False) if name}
+    every = dict(model.named_modules(remove_duplicate=False))
+    modules = {name: module for name, module in every.items() if name}
     unknown = [name for name in layers if name not in modules]
     if unknown or not layers:
         raise ValueError(f"layers must name modules of the model, got {layers}; it has {list(modules)}")
-    compiled = [name or "the model" for name, module in model.named_modules() if _is_compiled(module)]
+    compiled = [name or "the model" for name, module in every.items() if _is_compiled(module)]
     if compiled:
         raise ValueError(f"layers of a compiled model run past hooks, got {compiled[0]} compiled: give it uncompiled")
     handles = []

@@ -84,10 +84,10 @@ def _of_a_table(
     for row in range(len(x)):
         here = torch.where(spread > 0, (x[row] - mean) / spread, 0)
         z = torch.cat([here[None], noise])
-        points = torch.where(spread > 0, mean + spread * z, x[row]).to(score.inputs)
+        points = (torch.where(spread > 0, mean, x[row]) + spread * z).to(score.inputs)
         points[0] = score.inputs[row].flatten()
         scores = _scores(score, points.reshape(-1, *score.inputs.shape[1:]), row)
-        found.append(_ridge_fit(z, (-(z - here).square().sum(dim=1) / (2 * width**2)).exp(), scores, ridge))
+        found.append(_ridge_fit(z, (z - here).square().sum(dim=1), width, scores, ridge))
     return torch.stack(found)
 
 
@@ -100,8 +100,8 @@ def _of_segments(
     kept[0] = True
     scores = game.scores(kept, torch.randint(0, len(game.background), (samples,), **where).cpu())
     distance = 1 - (kept.double().sum(dim=1) / game.players).sqrt()
-    weights = (-distance.square() / (2 * (0.25 if width is None else width) ** 2)).exp()
-    return torch.stack([_ridge_fit(kept.double(), weights, row, ridge) for row in scores])
+    width = 0.25 if width is None else width
+    return torch.stack([_ridge_fit(kept.double(), distance.square(), width, row, ridge) for row in scores])
 
 
 def _scores(score: Score, points: Float[Tensor, "points *features"], row: int) -> Float64[Tensor, " points"]:
@@ -112,12 +112,14 @@ def _scores(score: Score, points: Float[Tensor, "points *features"], row: int) -
 
 def _ridge_fit(
     z: Float64[Tensor, "samples players"],
-    weights: Float64[Tensor, " samples"],
+    squares: Float64[Tensor, " samples"],
+    width: float,
     scores: Float64[Tensor, " samples"],
     ridge: float,
 ) -> Float64[Tensor, " players"]:
-    """Weighted ridge regression with an intercept, which is not shrunk: both sides less their weighted means."""
-    others = weights[(z != z[0]).any(dim=1)]  # of inputs that differ from the example, the first
+    """Ridge regression with an intercept, which is not shrunk: both sides less their means, weighted by squared distance."""
+    weights = (-squares / (2 * width**2)).exp()
+    others = weights[squares > 0]  # of inputs that differ from the example, the first
     if others.numel() and not others.any():  # or there is nothing to fit
         raise ValueError(
             "width must leave random inputs near the example, got weights of which all are rounded to 0: the kernel is too "

@@ -203,8 +203,8 @@ def _subsets(
     """``count`` coalitions of one size: each once if there are few, independent draws if there are many."""
     where = {"generator": generator, "device": generator.device}
     if there <= _MOST_LISTED:  # of two complements of half the players, the first ``there`` hold player 0
-        members = torch.tensor(list(combinations(range(players), size)), device="cpu")[:there]
-        members = members[torch.randperm(there, **where)[:count].cpu()]
+        listed, drawn = list(combinations(range(players), size)), torch.randperm(there, **where)[:count].tolist()
+        members = torch.tensor([listed[place] for place in drawn], dtype=torch.int64, device="cpu").reshape(-1, size)
     else:
         members = torch.rand(count, players, **where).argsort(dim=1)[:, :size].cpu()
     return torch.zeros(count, players, dtype=torch.bool, device="cpu").scatter_(1, members, True)

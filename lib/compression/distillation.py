@@ -40,8 +40,9 @@ def distillation_loss(
 
     Raises:
         TypeError: arguments of another kind.
-        ValueError: shapes that do not agree, a temperature that is not positive, a share outside 0 … 1, labels that
-            name no class or leave nothing to count, logits of the teacher that are not finite.
+        ValueError: shapes that do not agree, a temperature that is not positive or so high that rounding hides the
+            divergence, a share outside 0 … 1, labels that name no class or leave nothing to count, logits of the teacher
+            that are not finite.
     """
     classes = student.shape[-1]
     check_indices("labels", labels, classes, "the classes", ignored=IGNORED)
@@ -49,6 +50,11 @@ def distillation_loss(
     counted = labels != IGNORED
     if not counted.any():
         raise ValueError(f"labels must hold one that counts, got {labels.numel()} of {IGNORED}")
+    highest = (0.1 / torch.finfo(torch.promote_types(student.dtype, torch.float32)).eps) ** 0.5
+    if temperature > highest:
+        raise ValueError(
+            f"temperature must be at most {highest:.3g} in {student.dtype}, beyond which T² KL is rounding, got {temperature}"
+        )
     student, teacher, labels = student[counted], teacher[counted].detach(), labels[counted]
     soft = F.kl_div(
         F.log_softmax(student / temperature, -1),

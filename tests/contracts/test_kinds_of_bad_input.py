@@ -147,6 +147,10 @@ TABLE = {
             ("eps", lambda tiny: Block(4, 2, 8, eps=tiny)),
         )
     ],
+    "a temperature at which rounding hides what is measured": [
+        (lambda: distillation_loss(X, X, torch.tensor([0, 1]), temperature=1e3), ValueError, "temperature must be at most 916 in torch.float32, beyond which T² KL is rounding, got 1000"),
+        (lambda: distillation_loss(X.double(), X.double(), torch.tensor([0, 1]), temperature=1e8), ValueError, "temperature must be at most 2.12e+07 in torch.float64, beyond which T² KL is rounding, got 100000000"),
+    ],
     "an int beyond 64 bits": [
         (lambda: seeded(2**63), ValueError, "seed must be an int of 64 bits, below 2**63, got 9223372036854775808"),
         (lambda: nothing_of(Linear, 10**30, 3), ValueError, "in_features must be an int of 64 bits, below 2**63, got 1000"),

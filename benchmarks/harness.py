@@ -2,7 +2,8 @@
 
 A single duration says more about the machine's other tenants than about the code. Each round here times
 ours and the reference back to back, so that a busy neighbour slows both, and the round's result is their
-ratio. What is reported is the median ratio of many rounds, with its quartiles.
+ratio. What is reported is the median ratio of many rounds, with its quartiles. Time is that of the processor,
+which stands still while another process has the core.
 """
 
 import gc
@@ -35,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. Times are median seconds a call; ``ratio`` is ours over the reference, lower is better.
+    """One comparison. Times are median seconds a call, of the processor unless the suite says otherwise; ``ratio`` is ours over the reference, lower is better.
 
     ``quartiles`` are the first and third of the per-round ratios. A summary over rows has neither. ``errors``
     are ours and the reference's, where both approximate what is known better.
@@ -196,10 +197,10 @@ def _repeats(function: Callable[[], object], seconds: float) -> int:
 
 
 def _time(function: Callable[[], object], repeats: int) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(repeats):
         function()
-    return (time.perf_counter() - start) / repeats
+    return (time.process_time() - start) / repeats
 
 
 def _milliseconds(seconds: float | None) -> str:

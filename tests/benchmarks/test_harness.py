@@ -20,7 +20,7 @@ MEASURED = {"processor": "Abacus", "threads": "1", "date": "2026-11-22"}
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that only moves when it is told to: `clock.pass_by(2.0)`."""
+    """The processor's clock, which only moves when it is told to: `clock.pass_by(2.0)`."""
 
     class Clock:
         now = 0.0
@@ -29,7 +29,7 @@ def clock(monkeypatch):
             self.now += seconds
 
     made = Clock()
-    monkeypatch.setattr(time, "perf_counter", lambda: made.now)
+    monkeypatch.setattr(time, "process_time", lambda: made.now)
     return made
 
 
@@ -43,6 +43,11 @@ def test_on_a_real_clock_the_ratio_lies_between_its_quartiles():
     assert row.quartiles[0] <= row.ratio <= row.quartiles[1]
     assert row.ours > 0
     assert row.reference > 0
+
+
+def test_a_side_that_only_waits_for_the_core_takes_no_time():
+    row = compare("asleep", lambda: time.sleep(0.02), torch.arange(500_000.0).cos, rounds=3, seconds=1e-9)
+    assert row.ratio < 1
 
 
 def test_the_median_ignores_a_round_that_a_neighbour_spoilt(clock):

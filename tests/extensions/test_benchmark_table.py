@@ -126,13 +126,12 @@ def test_what_the_page_says_of_the_results_is_so():
     *both, both_mean = tables["convolution/fast"]
     assert both_mean < forward_mean
     assert both_mean < tables["convolution/formula"][-1]
-    assert both[0] < 1  # three channels
     assert both[2] < 1  # one channel
     assert max(forward) == forward[3]  # LeNet's second convolution
     assert max(both) == both[3]
     assert max(tables["convolution/formula"][:-1]) == tables["convolution/formula"][1]  # 64 channels
     assert max(tables["pooling/max-forward"]) < 0.3
-    assert tables["pooling/max"][2] > 1  # overlapping windows
+    assert min(tables["pooling/max"]) > 1
     assert max(tables["pooling/average-forward"] + tables["pooling/average"]) < 1
     assert abs(tables["dense/linear"][2] - 1) < 0.15
     assert tables["dense/linear"][0] > tables["dense/linear"][2]
@@ -159,5 +158,5 @@ def test_what_the_page_says_of_explanations_is_so():
     assert path["MLP, 256 rows"]["ratio"] < 1 / 5
     assert path["MLP, 1 row"]["ratio"] < 0.5
     assert tables["occlusion"]["Captum, one window a call"]["ratio"] < 1 / 3
-    assert max(row["ratio"] for name, row in cam.items() if "pytorch" in name) < 0.85
+    assert max(cam["Captum, 1 digit"]["ours"], cam["pytorch-grad-cam, 1 digit"]["ours"]) < 3e-3
     assert max(row["ratio"] for row in tables["bare-calls"].values()) < 1.5

@@ -27,6 +27,21 @@ new PerformanceObserver((list) => {
 }).observe({type: "layout-shift", buffered: true});
 """
 
+# Fonts that were not waited for, waited for.
+USE_FONTS = """async () => {
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]).filter((rule) =>
+    rule instanceof CSSFontFaceRule && rule.style.getPropertyValue("font-display") === "optional");
+  if (!rules.length) return;
+  const sheet = document.createElement("style");
+  for (const rule of rules) {
+    const folder = new URL(".", rule.parentStyleSheet.href || location.href).href;
+    sheet.textContent += rule.cssText.replace("font-display: optional", "font-display: block").replace('url("', `url("${folder}`);
+  }
+  document.head.append(sheet);
+  const names = new Set(rules.map((rule) => rule.style.getPropertyValue("font-family").replaceAll('"', "")));
+  await Promise.all([...document.fonts].filter((face) => names.has(face.family.replaceAll('"', ""))).map((face) => face.load()));
+}"""
+
 
 class _Anatomy(HTMLParser):
     """Anchors and links of one page."""
@@ -183,7 +198,11 @@ def inaccessible_parts(page, *, only=None) -> list[str]:
 
 
 def height(page) -> int:
-    """How tall the page is in its window, in pixels, once it has stood still for a fifth of a second."""
+    """How tall the page is in its window and in its own fonts, in pixels, once it has stood still for a fifth of a second.
+
+    On a slow day the fonts come too late for a first visit, which then keeps those of the machine.
+    """
+    page.evaluate(USE_FONTS)
     return page.evaluate(
         """async () => {
           let last;

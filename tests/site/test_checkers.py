@@ -2,9 +2,11 @@
 
 import base64
 import json
+import shutil
+import time
 
 import pytest
-from site_browser import PHONE, View, page_names, visitor
+from site_browser import PHONE, ROOT, View, page_names, visitor
 from site_checks import (
     MOST_BYTES,
     WATCH_SHIFTS,
@@ -172,6 +174,18 @@ def test_a_height_is_that_of_a_page_that_stands_still(tiny):
     page = tiny(growing).page
     assert height(page) > 30_000
     assert "20,000" in too_high(page, "chapters/code/none.ipynb")[0]
+
+
+def test_a_height_is_that_of_a_page_in_its_own_fonts_also_when_they_come_late(tiny, tmp_path):
+    shutil.copy(ROOT / "_static" / "fonts" / "source-code-pro-latin-wght-normal.woff2", tmp_path / "late.woff2")
+    font = "<style>@font-face { font-family: Late; src: url(late.woff2); font-display: optional }</style>"
+    tab = tiny("<p>Opened once, so that a route can be set</p>")
+    tab.page.route("**/late.woff2", lambda route: (time.sleep(1), route.continue_()))
+    page = tiny(f"{font}<span id='thin' style='font: 40px Late, serif'>iiiiiiii</span>").page
+    width = "() => document.getElementById('thin').offsetWidth"
+    of_the_machine = page.evaluate(width)
+    height(page)
+    assert page.evaluate(width) > 1.5 * of_the_machine
 
 
 def test_a_wide_box_without_an_edge_and_a_cut_formula_are_seen(tiny):

@@ -35,6 +35,7 @@ from lib.architectures import (
     tanh,
 )  # fmt: skip
 from lib.core import seeded
+from lib.core.precision import in_float32
 
 HALVES = [torch.float16, torch.bfloat16]
 # A result that was rounded once is within half a unit in the last place; sums of products are rounded once more.
@@ -162,6 +163,14 @@ def test_under_autocast_values_and_dtypes_are_torchs(name, dtype):
     assert_close(mine.float(), other.float(), rtol=4 * ROUNDED[dtype], atol=4 * ROUNDED[dtype])
     mine.sum().backward()
     assert all(parameter.grad.dtype == torch.float32 for parameter in ours.parameters())
+
+
+@pytest.mark.parametrize("dtype", HALVES, ids=str)
+def test_what_is_to_be_computed_in_float32_is_not_rounded_by_autocast_on_the_way(dtype):
+    x = rows(1.0)[0]
+    with torch.autocast("cpu", dtype):
+        y = in_float32(torch.matmul)(x, x.T)
+    assert torch.equal(y, x @ x.T)
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)

@@ -218,7 +218,7 @@ TABLE = [
     (lambda: made(parametrization="wavelet"), ValueError, "parametrization must be 'pixel' or 'fourier', got 'wavelet'"),
     (lambda: made(steps=0), ValueError, "steps must be at least 1, got 0"),
     (lambda: made(unit=5), ValueError, "unit must lie in 0 … 3, the features of '0', got 5"),
-    (lambda: made(model=off(), layer="1"), ValueError, "unit 0 of '1' must have a gradient at the first input, got none"),
+    (lambda: made(model=off(), layer="1", steps=1), ValueError, "unit 0 of '1' must have a gradient at the first input, got none"),
     (lambda: concept_vector(STATES[:0], STATES), ValueError, "concept must"),
     (lambda: concept_vector(STATES, STATES[:0], fit="means"), ValueError, "others must"),
     (lambda: concept_vector(STATES, NAN), ValueError, "others must be finite, got nan at (0, 0)"),

@@ -138,7 +138,7 @@ def geometric_mean(rows: Iterable[Row], *, target: float | None = None) -> Row:
 def measured_now() -> dict[str, str]:
     """Describe the machine, the versions and the day, for the reader of a ratio."""
     return {
-        "processor": _processor(),
+        "processor": f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}",  # one name, many generations
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
         "system": f"{platform.system()} {platform.machine()}",

@@ -124,6 +124,7 @@ def test_the_machine_is_described_in_words():
     measured = harness.measured_now()
     assert measured["threads"] == str(torch.get_num_threads())
     assert measured["torch"] == torch.__version__
+    assert measured["processor"].endswith(torch.backends.cpu.get_cpu_capability())
     assert all(value and isinstance(value, str) for value in measured.values())
 
 

@@ -104,6 +104,9 @@ def test_a_constant_feature_gets_nothing_and_stays_as_it_is():
     )
     assert found[:, 2].abs().max() < 1e-12  # its weighted mean rounds
     assert_close(found[:, 0], x[:, 2] * BACKGROUND.std(0, unbiased=False)[0])
+    # What a straight line leaves unexplained is not put on it either.
+    bent = lime(lambda p: p[:, :1] ** 2, x, 0, background=background, ridge=0.0, generator=seeded(0), samples=50)
+    assert bent[:, 2].abs().max() < 1e-12
 
 
 def test_the_ridge_shrinks_and_a_narrow_kernel_leaves_it_nothing_to_fit():

@@ -49,6 +49,7 @@ def test_the_longest_row_that_is_taken_does_not_overflow(way):
 
 
 def test_a_kernel_that_saturates_is_found_out(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(torch, "_int_mm", saturating)
     ways._kernel_is_exact.cache_clear()
     try:
@@ -60,6 +61,7 @@ def test_a_kernel_that_saturates_is_found_out(monkeypatch):
 
 
 def test_a_missing_kernel_gives_way(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     def missing(a, b):
         raise NotImplementedError("no kernel")
 
@@ -69,6 +71,17 @@ def test_a_missing_kernel_gives_way(monkeypatch):
         assert integer_product(codes(2, 8, seed=1), codes(2, 8, seed=1)).shape == (2, 2)
     finally:
         ways._kernel_is_exact.cache_clear()
+
+
+@pytest.mark.parametrize(("capability", "called"), [("AVX2", 0), ("AVX512", 1), ("DEFAULT", 1)])
+def test_torchs_kernel_is_passed_by_where_it_is_slow(monkeypatch, capability, called):
+    calls = []
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(ways, "_kernel_is_exact", lambda device: True)
+    monkeypatch.setattr(torch, "_int_mm", lambda a, b: calls.append(1) or (a.long() @ b.long()).int())
+    a, b = codes(4, 64, seed=1), codes(3, 64, seed=2)
+    assert torch.equal(integer_product(a, b).long(), a.long() @ b.long().T)
+    assert len(calls) == called
 
 
 def test_autocast_does_not_round_the_sums(monkeypatch):

@@ -62,6 +62,7 @@ def test_a_kernel_that_saturates_is_found_out(monkeypatch):
 
 def test_a_missing_kernel_gives_way(monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+
     def missing(a, b):
         raise NotImplementedError("no kernel")
 

@@ -3,6 +3,9 @@
 The index knows a compound both in its parts and as one word, so that "gradcam" finds Grad-CAM; the query is joined likewise.
 It does not know how often a page uses a word. So each word gets a home, the chapter that uses it most, told by its capitals
 where it has some inside (ALE, ZeRO); search_scorer.js puts the home first among chapters without the word in their titles.
+
+Terms of the general index lead to their places. Sphinx forgets those of pages that a build did not write, and lists the library's
+names twice, as terms and as objects (100 kB); here the terms are those of all pages but the library's.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,10 +21,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.search.en import SearchEnglish
+from sphinx.util.index_entries import split_index_msg
 
 # Grad-CAM, all-reduce, all_reduce; two or three parts of letters.
 COMPOUND = re.compile(r"(?<![\w-])[^\W\d_]+(?:[-‐‑_][^\W\d_]+){1,2}(?![\w-])")
 WORD = re.compile(r"[^\W\d_]{2,}")
+LIBRARY = "reference/api/"
 AT_LEAST = 5  # a word used more seldom has no home
 # Runs on the search page, after searchtools.js and _static/found.js. `Search`, `Stemmer` and `stopwords` are Sphinx's.
 SEARCH_PAGE = r"""
@@ -131,6 +136,24 @@ def homes(counts: dict[str, Counter]) -> dict[str, str]:
     return {word: page for word, (_, page) in sorted(best.items())}
 
 
+def list_terms(app: Sphinx) -> tuple:
+    """Give the search index the terms of the general index, before it is written; no further pages."""
+    if getattr(app.builder, "indexer", None):
+        entries = app.env.domains["index"].entries
+        listed = {page: terms(found) for page, found in sorted(entries.items()) if not page.startswith(LIBRARY)}
+        kept = app.builder.indexer._index_entries
+        kept.clear()
+        kept.update(listed)
+    return ()
+
+
+def terms(entries: Iterable[tuple]) -> list[tuple[str, str, str]]:
+    """Term, anchor and whether it is the main place ("main" or ""), as the search index wants them."""
+    return sorted(
+        {(part, anchor or "", main) for kind, term, anchor, main, _ in entries for part in split_index_msg(kind, term)}
+    )
+
+
 def use_scorer(app: Sphinx, config) -> None:
     """Rank results by the kind of page first."""
     config.html_search_scorer = str(Path(__file__).with_name("search_scorer.js"))
@@ -144,5 +167,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("env-purge-doc", purge)
     app.connect("env-merge-info", merge)
     app.connect("env-updated", find_homes)
+    app.connect("html-collect-pages", list_terms)
     app.add_js_file(None, body=TAKE, priority=150)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,6 @@
 """The index knows a compound in its parts and as one word, and the chapter that uses a word most."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -33,3 +34,20 @@ def test_capitals_inside_a_word_tell_it_from_another():
 def test_code_and_formulas_do_not_count():
     document = publish_doctree("Prose here.\n\n.. code::\n\n   hidden\n\n.. math:: unseen\n")
     assert " ".join(_prose(document)) == "Prose here."
+
+
+def test_terms_stay_when_another_page_is_built_and_the_library_is_left_out(book):
+    """Sphinx itself forgets the terms of pages that a build did not write."""
+    made = book("book_search")
+    made.write("glossary.md", "# Glossary\n\n```{glossary}\nkernel\n  A small window.\n```\n")
+    made.write("reference/api/lib.md", "# Library\n\n```{py:function} lib.dense.linear(x)\n```\n")
+    made.write("alone.md", "# Alone\n\nNothing.\n")
+    listed = index_of(made.build())["indexentries"]
+    assert list(listed) == ["kernel"]
+    made.write("alone.md", "# Alone\n\nAnother text.\n")
+    assert index_of(made.build())["indexentries"] == listed
+
+
+def index_of(built):
+    script = (built.folder / "searchindex.js").read_text()
+    return json.loads(script.removeprefix("Search.setIndex(").removesuffix(")"))

@@ -154,22 +154,27 @@ class _GELU(Differentiable):
         ctx.save_for_forward(*inputs, output[1])
         ctx.set_materialize_grads(False)
 
-    @staticmethod
-    def backward(ctx, grad: Tensor | None, probability_grad: Tensor | None) -> Tensor | None:
+    @classmethod
+    def backward(cls, ctx, grad: Tensor | None, probability_grad: Tensor | None) -> Tensor | None:
         # Φ is an output: its own gradient arrives when this line is differentiated once more.
-        slope, density = _GELU.slopes(ctx)
-        parts = [g * s for g, s in ((grad, slope), (probability_grad, density)) if g is not None]
+        parts = [] if grad is None else [grad * cls.slope(ctx)]
+        if probability_grad is not None:
+            parts.append(probability_grad * cls.density(ctx))
         return sum(parts[1:], parts[0]) if parts else None
 
-    @staticmethod
-    def jvp(ctx, tangent: Tensor) -> tuple[Tensor, Tensor]:
-        slope, density = _GELU.slopes(ctx)
-        return tangent * slope, tangent * density
+    @classmethod
+    def jvp(cls, ctx, tangent: Tensor) -> tuple[Tensor, Tensor]:
+        return tangent * cls.slope(ctx), tangent * cls.density(ctx)
+
+    @classmethod
+    def slope(cls, ctx) -> Tensor:
+        """The derivative of x Φ(x)."""
+        x, probability = ctx.saved_tensors
+        return torch.addcmul(probability, x, cls.density(ctx))
 
     @staticmethod
-    def slopes(ctx) -> tuple[Tensor, Tensor]:
-        """The derivatives of x Φ(x) and of Φ(x), which is the density φ(x)."""
-        x, probability = ctx.saved_tensors
+    def density(ctx) -> Tensor:
+        """φ(x), the derivative of Φ(x)."""
+        x, _ = ctx.saved_tensors
         log_scale = x.new_tensor(-0.5 * math.log(2 * math.pi))
-        density = torch.addcmul(log_scale, x, x, value=-0.5).exp_()
-        return torch.addcmul(probability, x, density), density
+        return torch.addcmul(log_scale, x, x, value=-0.5).exp_()

@@ -51,7 +51,7 @@ class UnitPower(Differentiable):
     @staticmethod
     def across(direction: Tensor, y: Tensor, axes: tuple[int, ...]) -> Tensor:
         """What is left of a direction without its part along y; the map is its own transpose."""
-        return direction - y * (direction * y).mean(axes, keepdim=True)
+        return torch.addcmul(direction, y, (direction * y).mean(axes, keepdim=True), value=-1)
 
 
 class Standardize(UnitPower):
@@ -67,7 +67,7 @@ class Standardize(UnitPower):
     @staticmethod
     def across(direction: Tensor, y: Tensor, axes: tuple[int, ...]) -> Tensor:
         along = (direction * y).mean(axes, keepdim=True)
-        return direction - direction.mean(axes, keepdim=True) - y * along
+        return torch.addcmul(direction - direction.mean(axes, keepdim=True), y, along, value=-1)
 
 
 def stretched(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -48,30 +48,28 @@ def test_the_longest_row_that_is_taken_does_not_overflow(way):
     assert integer_product(a, a).item() == 131_071 * 2**14
 
 
-def test_a_kernel_that_saturates_is_found_out(monkeypatch):
+@pytest.fixture
+def replace_kernel(monkeypatch):
+    """Put a function in the place of torch's kernel, on a processor where it is asked for and not yet judged."""
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    monkeypatch.setattr(torch, "_int_mm", saturating)
     ways._kernel_is_exact.cache_clear()
-    try:
-        a, b = codes(4, 64, seed=1), codes(3, 64, seed=2)
-        assert not torch.equal(saturating(a, b.T).long(), a.long() @ b.long().T)
-        assert torch.equal(integer_product(a, b).long(), a.long() @ b.long().T)
-    finally:
-        ways._kernel_is_exact.cache_clear()
+    yield lambda kernel: monkeypatch.setattr(torch, "_int_mm", kernel)
+    ways._kernel_is_exact.cache_clear()
 
 
-def test_a_missing_kernel_gives_way(monkeypatch):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+def test_a_kernel_that_saturates_is_found_out(replace_kernel):
+    replace_kernel(saturating)
+    a, b = codes(4, 64, seed=1), codes(3, 64, seed=2)
+    assert not torch.equal(saturating(a, b.T).long(), a.long() @ b.long().T)
+    assert torch.equal(integer_product(a, b).long(), a.long() @ b.long().T)
 
+
+def test_a_missing_kernel_gives_way(replace_kernel):
     def missing(a, b):
         raise NotImplementedError("no kernel")
 
-    monkeypatch.setattr(torch, "_int_mm", missing)
-    ways._kernel_is_exact.cache_clear()
-    try:
-        assert integer_product(codes(2, 8, seed=1), codes(2, 8, seed=1)).shape == (2, 2)
-    finally:
-        ways._kernel_is_exact.cache_clear()
+    replace_kernel(missing)
+    assert integer_product(codes(2, 8, seed=1), codes(2, 8, seed=1)).shape == (2, 2)
 
 
 @pytest.mark.parametrize(("capability", "called"), [("AVX2", 0), ("AVX512", 1), ("DEFAULT", 1)])

@@ -129,7 +129,8 @@ def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
     Equation: eq-tensor-parallel-mlp
 
     Of an MLP, the first map is cut by outputs and the second by inputs, and GELU acts on each hidden feature alone:
-    one all-reduce each way. Of attention, the heads are dealt out, and meet first in the output map: one each way.
+    one all-reduce each way. Of attention, the heads are dealt out, and meet first in the output map: one each way, and
+    one more backward for a ``context``. (Keys and values made beforehand pass no *f*: no gradient may go through them.)
     Norms and residual sums every rank does again. All ranks must have built the same model; one on the meta device
     takes no memory, and :meth:`~lib.parallelism.deferred.Draws.fill` then gives each rank its part of what was drawn.
 
@@ -141,7 +142,7 @@ def tensor_parallel(model: nn.Module, *, group: Group = None) -> nn.Module:
     Raises:
         TypeError: not a module.
         ValueError: a model with nothing to cut or a matrix that two of its parts share, ranks that do not divide its
-            heads or hidden features, or whose models differ; no process group.
+            heads, those of keys and values or its hidden features, or whose models differ; no process group.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
@@ -191,13 +192,24 @@ def tensor_parallel_plan(model: nn.Module, *, group: Group = None) -> Plan:
 
 
 def _deal_heads(attention: MultiHeadAttention, *, group: Group) -> MultiHeadAttention:
-    """Leave it this rank's number of heads, and put one *f* before its three input maps."""
+    """Leave it this rank's number of heads, and put *f* before its three input maps."""
     _, ranks = place_in_group(group)
     check_divisible("heads", attention.heads, "ranks", ranks)
     check_divisible("kv_heads", attention.heads // attention.sharing, "ranks", ranks)
     attention.heads //= ranks
-    attention.register_forward_pre_hook(lambda _, inputs: (copy_to_ranks(inputs[0], group=group), *inputs[1:]))
+    attention.register_forward_pre_hook(lambda _, *given: _copied(*given, group=group), with_kwargs=True)
     return attention
+
+
+def _copied(inputs: tuple, named: dict, *, group: Group) -> tuple[tuple, dict]:
+    """Put an *f* before x, and one before a context, which the key and value maps of all ranks read in its place."""
+    inputs = tuple(copy_to_ranks(given, group=group) if isinstance(given, Tensor) else given for given in inputs)
+    copied = {
+        name: copy_to_ranks(named[name], group=group)
+        for name in ("x", "context")
+        if isinstance(named.get(name), Tensor)
+    }
+    return inputs, named | copied
 
 
 def _part_of(cls: type, layer: nn.Module, options: dict) -> nn.Module:

@@ -107,6 +107,12 @@ LAYERS = {
         8,
         {"mask": (torch.arange(TIME) % 3 != 1)[None]},
     ),
+    "attention with shared keys": (
+        partial(MultiHeadAttention, 16, 8, kv_heads=4),
+        partial(cut, MultiHeadAttention, 16, 8, kv_heads=4),
+        16,
+        {"causal": True},
+    ),
     "block": (
         partial(Block, 8, 4, 20, eps=0.1),
         partial(cut, Block, 8, 4, 20, eps=0.1),
@@ -202,6 +208,31 @@ def test_one_seed_on_all_ranks_gives_the_parts_of_one_layer(layers, name):
     for answer in answers:
         drawn = {key: value.double() for key, value in answer[name]["drawn"].items()}
         assert_close(drawn, dict(expected[name]["drawn"]), rtol=0, atol=0)
+
+
+TO_A_CONTEXT = {
+    "by place": lambda layer, x, context: layer(x, context),
+    "context by name": lambda layer, x, context: layer(x, context=context),
+    "by name": lambda layer, x, context: layer(x=x, context=context),
+}
+
+
+def attended(call, cut):
+    """On a rank, or in one process: attention to another sequence; the output and the gradients of both inputs."""
+    with fixed_seed(5):
+        layer = MultiHeadAttention(8, 4)
+    layer = (tensor_parallel(layer) if cut else layer).double()
+    x, context = random(BATCH, TIME, 8).requires_grad_(), random(BATCH, TIME + 2, 8, seed=1).requires_grad_()
+    y = call(layer, x, context)
+    y.sin().sum().backward()
+    return y.detach(), x.grad, context.grad
+
+
+@pytest.mark.parametrize("call", TO_A_CONTEXT)
+def test_a_context_that_the_heads_of_all_ranks_read_gets_its_whole_gradient(call):
+    expected = attended(TO_A_CONTEXT[call], cut=False)
+    for answer in run_ranks(attended, 2, TO_A_CONTEXT[call], True):
+        assert_close(answer, expected, **EXACT)
 
 
 # The whole model, and torch's own tensor parallelism beside it.
@@ -440,6 +471,7 @@ BAD = {
     "in_features 8 must be divisible by ranks 3": (ValueError, lambda: RowParallelLinear(8, 3)),
     "out_features 32 must be divisible by ranks 3": (ValueError, lambda: seen(MLP, 9, 32)),
     "heads 4 must be divisible by ranks 3": (ValueError, lambda: seen(MultiHeadAttention, 12, 4)),
+    "kv_heads 2 must be divisible by ranks 3": (ValueError, lambda: seen(MultiHeadAttention, 18, 6, kv_heads=2)),
     "model must hold attention or an MLP of lib.architectures to be cut, got Linear": (ValueError, lambda: seen(Linear, 3, 3)),
     "model must be a torch.nn.Module, got builtin_function_or_method": (TypeError, lambda: tensor_parallel(len)),
     "model must be the same on all ranks, got up.weight (float32 [9, 3], numbers ": (ValueError, lambda: tensor_parallel(MLP(3, 9))),

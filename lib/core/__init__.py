@@ -3,7 +3,6 @@
 from .checkpoints import checkpoint
 from .evidence import evidence
 from .hooks import capture, evaluation_mode, rewrite
-from .records import Message, Piece, Span
 from .sampling import fixed_seed, seeded
 from .surgery import replaced
 from .targets import target_score
@@ -12,9 +11,6 @@ from .training import Evaluation, History, evaluate, train
 __all__ = [
     "Evaluation",
     "History",
-    "Message",
-    "Piece",
-    "Span",
     "capture",
     "checkpoint",
     "evaluate",

@@ -1,11 +1,10 @@
 """Drawing: takes arrays, returns figures, and is the only place that imports matplotlib."""
 
 from .attributions import show_attributions
-from .curves import confusion_matrix, learning_curves
+from .confusions import confusion_matrix
 from .descriptions import describe_attributions
 from .images import show_images
-from .schedules import show_placement, show_schedule
-from .style import PALETTE, SIGNS, WIDTH, columns_that_fit, letters_on_a_phone, use_book_style
+from .style import PALETTE, SIGNS, WIDTH, columns_that_fit, use_book_style
 from .trees import show_tree
 
 __all__ = [
@@ -15,12 +14,8 @@ __all__ = [
     "columns_that_fit",
     "confusion_matrix",
     "describe_attributions",
-    "learning_curves",
-    "letters_on_a_phone",
     "show_attributions",
     "show_images",
-    "show_placement",
-    "show_schedule",
     "show_tree",
     "use_book_style",
 ]

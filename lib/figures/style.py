@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from lib.core.boundary import checked
 
-__all__ = ["PALETTE", "SIGNS", "WIDTH", "columns_that_fit", "letters_on_a_phone", "use_book_style"]
+__all__ = ["PALETTE", "SIGNS", "WIDTH", "columns_that_fit", "use_book_style"]
 
 # Okabe & Ito's eight colours, without black and yellow, which vanish on a dark or a white page.
 PALETTE: dict[str, str] = {
@@ -25,7 +23,6 @@ SIGNS = "PuOr"
 
 #: Inches. Wider figures shrink on a phone until their letters cannot be read.
 WIDTH = 4.6
-_PHONE = 358  # pixels that a page of 390 has for a figure
 
 
 def use_book_style() -> None:
@@ -59,8 +56,6 @@ def check_options(
     same_scale: bool = False,
     size: float = 1.0,
     regions: Mapping[str, tuple[int, int, int, int]] | None = None,
-    title: str = "",
-    ylabel: str = "",
 ) -> None:
     """Hold the options of a picture to their kinds; their bounds are for the functions that know them.
 
@@ -73,12 +68,3 @@ def check_options(
 def columns_that_fit(size: float) -> int:
     """How many panels, each ``size`` inches wide, stand side by side in a figure whose letters a phone can show."""
     return max(1, int(WIDTH / size + 1e-9))
-
-
-@checked
-def letters_on_a_phone(figure: Figure) -> float:
-    """Size of the smallest letters, in CSS pixels, when the figure is as wide as a phone's page; infinite without letters."""
-    figure.canvas.draw()  # which sets the labels of the ticks
-    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    smallest = min((text.get_fontsize() for text in texts), default=float("inf"))
-    return smallest / 72 / figure.get_figwidth() * _PHONE

@@ -15,8 +15,6 @@ import lib
 
 DEFAULTS = {
     "core": {
-        "Piece": "group='weights'",
-        "Span": "kind='forward'",
         "checkpoint": "folder='../checkpoints'",
         "evaluate": "batch_size=256",
         "seeded": "device='cpu'",
@@ -159,10 +157,8 @@ DEFAULTS = {
     },
     "figures": {
         "describe_attributions": "share=0.05",
-        "learning_curves": "title=''",
         "show_attributions": "share=0.05, percentile=99.0, cells=32, columns=3, size=1.5",
         "show_images": "signed=False, same_scale=False, size=1.2",
-        "show_schedule": "title=''",
         "show_tree": "digits=2",
     },
 }

@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.transforms import Bbox
+from phone import letters_on_a_phone
 from test_trees import NAMES, TREE
 
-from lib.core import Piece, Span
 from lib.data import photograph
 from lib.figures import (
     PALETTE,
     SIGNS,
     columns_that_fit,
     confusion_matrix,
-    learning_curves,
-    letters_on_a_phone,
     show_attributions,
     show_images,
-    show_placement,
-    show_schedule,
     show_tree,
     use_book_style,
 )
@@ -51,14 +47,6 @@ def test_signed_images_have_zero_in_the_middle_and_same_scale_is_shared():
     assert blue[2] > 2 * green[2]  # positive purple
     figure = show_images([torch.tensor([[-1.0, 3.0]]), torch.tensor([[0.0, 0.5]])], same_scale=True)
     assert [axis.images[0].get_clim() for axis in figure.axes] == [(-1.0, 3.0), (-1.0, 3.0)]
-
-
-def test_learning_curves_count_epochs_from_one():
-    axis = learning_curves({"training": [2.0, 1.0], "validation": [2.5, 1.5]}, ylabel="loss (nats)").axes[0]
-    assert [list(line.get_xdata()) for line in axis.lines] == [[1, 2], [1, 2]]
-    assert [list(line.get_ydata()) for line in axis.lines] == [[2.0, 1.0], [2.5, 1.5]]
-    assert len({(line.get_linestyle(), line.get_color()) for line in axis.lines}) == 2
-    assert axis.get_ylabel() == "loss (nats)"
 
 
 def test_the_confusion_matrix_writes_every_count_and_shades_errors_only():
@@ -117,16 +105,11 @@ def test_the_style_is_the_one_that_the_chapters_were_drawn_in():
 
 
 FIGURES = {
-    "curves": lambda: learning_curves(
-        {"training": [2.0, 1.0], "validation": [2.5, 1.5]}, ylabel="loss", title="digits"
-    ),
     "confusions": lambda: confusion_matrix(torch.randint(0, 999, (10, 10)), [str(digit) for digit in range(10)]),
     "images": lambda: show_images(torch.rand(8, 4, 4), titles=list("abcdefgh")),
     "attributions": lambda: show_attributions(
         torch.rand(3, 64, 64), {"a": torch.randn(64, 64), "b": torch.rand(64, 64)}
     ),
-    "placement": lambda: show_placement({"data parallel": [[Piece("W", (4, 8), (0, 4), (0, 8))]] * 4}),
-    "schedule": lambda: show_schedule([Span(rank, 0.0, 0.1, "F1") for rank in range(4)]),
     "tree": lambda: show_tree(TREE, NAMES, limits=(0, 1)),
 }
 
@@ -203,11 +186,6 @@ GREY, COLOUR = torch.rand(2, 4, 4), torch.rand(1, 3, 4, 4)
         (lambda: show_images(GREY.tolist()), TypeError, "an image must be a tensor of real numbers, got list"),
         (lambda: show_images(GREY, columns=0), ValueError, "columns must be at least 1, got 0"),
         (lambda: show_images(GREY, size=0), ValueError, "size must be a positive number of inches, got 0"),
-        (lambda: learning_curves({}, ylabel="loss"), ValueError, "curves must each hold at least one epoch"),
-        (lambda: learning_curves({"a": []}, ylabel="loss"), ValueError, "curves must each hold at least one epoch"),
-        (lambda: learning_curves({"a": ["1", "2"]}, ylabel="loss"), TypeError, "curve 'a' must hold one real number an epoch, got"),
-        (lambda: learning_curves({"a": [1j, 2j]}, ylabel="loss"), TypeError, "curve 'a' must hold one real number an epoch, got"),
-        (lambda: learning_curves({"a": [[1.0], [2.0]]}, ylabel="loss"), TypeError, "curve 'a' must hold one real number an epoch, got"),
         (lambda: confusion_matrix(torch.eye(2).long(), ["a"]), ValueError, "names must be as many as the 2 classes, got 1"),
         (lambda: confusion_matrix(torch.ones(2, 3).long(), ["a", "b"]), ValueError, r"counts must be a square of numbers from 0, got shape \(2, 3\)"),
         (lambda: confusion_matrix(-torch.eye(2).long(), ["a", "b"]), ValueError, "counts must be a square of numbers from 0"),

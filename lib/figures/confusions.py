@@ -1,47 +1,17 @@
-"""Curves of a training run and the table of its confusions."""
+"""Which class was taken for which."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 from jaxtyping import Int64
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from lib.core.validation import check_rank
 
-from .style import WIDTH, check_options
+from .style import WIDTH
 
-__all__ = ["confusion_matrix", "learning_curves"]
-
-
-def learning_curves(curves: Mapping[str, Sequence[float]], *, ylabel: str, title: str = "") -> Figure:
-    """Draw one value an epoch for each named curve; line style and colour both tell the curves apart.
-
-    Raises:
-        TypeError: a curve that is not a sequence of real numbers.
-        ValueError: no curve, or one without a point.
-    """
-    check_options(title=title, ylabel=ylabel)
-    if not isinstance(curves, Mapping) or not all(hasattr(values, "__len__") for values in curves.values()):
-        raise TypeError(f"curves must be lists of numbers by name, got {curves!r}")
-    if not curves or any(len(values) == 0 for values in curves.values()):
-        raise ValueError(
-            f"curves must each hold at least one epoch, got { ({name: len(v) for name, v in curves.items()}) }"
-        )
-    for name, values in curves.items():
-        numbers = np.asarray(values)
-        if numbers.dtype.kind not in "iuf" or numbers.ndim != 1:
-            raise TypeError(f"curve {name!r} must hold one real number an epoch, got {values!r}")
-    figure, axis = plt.subplots()
-    styles = ("-", "--", "-.", ":")
-    for index, (name, values) in enumerate(curves.items()):
-        axis.plot(range(1, len(values) + 1), values, styles[index % len(styles)], label=name)
-    axis.set(xlabel="epoch", ylabel=ylabel, title=title)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.legend()
-    return figure
+__all__ = ["confusion_matrix"]
 
 
 def confusion_matrix(counts: Int64[Tensor, "classes classes"], names: Sequence[str]) -> Figure:

@@ -12,7 +12,7 @@ from .integer_product import affine_product, integer_product
 from .lora import LoRA, adapters, merge_lora, with_lora
 from .low_rank import LowRank, low_rank, rank_for, truncated_svd
 from .packing import pack_bits, unpack_bits
-from .plans import layers_of, merged_plans, plan_for
+from .plans import layers_of, plan_for
 from .pruning import Masked, SparseLayer, keep_largest, lottery_ticket, pruning_masks, two_of_four
 from .quantization_aware import QuantizationAware
 from .ranges import grid_for, least_error, min_max, percentile
@@ -56,7 +56,6 @@ __all__ = [
     "lottery_ticket",
     "low_rank",
     "merge_lora",
-    "merged_plans",
     "min_max",
     "nearest",
     "normal_float_levels",

@@ -12,7 +12,7 @@ from lib.core.boundary import checked
 from .layers import DENSE_AND_CONVOLUTION
 from .packed import PackedLayer
 
-__all__ = ["layers_of", "merged_plans", "plan_for"]
+__all__ = ["layers_of", "plan_for"]
 
 Change = Callable[..., nn.Module]
 Plan = dict[str, Callable[[nn.Module], nn.Module]]
@@ -100,31 +100,6 @@ def layers_of(
         if inner:
             raise ValueError(f"the plan must not name a layer within another, got {name!r} and {inner[0]!r}")
     return {name: layers[name] for name in chosen.values()}
-
-
-def merged_plans(*plans: Plan) -> Plan:
-    """Join plans that change different layers, for one call of :func:`~lib.core.surgery.replaced`.
-
-    >>> merged_plans({"0": nn.Identity}, {"2": nn.Identity}).keys()
-    dict_keys(['0', '2'])
-
-    Raises:
-        TypeError: a plan that is no dict from names to functions.
-        ValueError: no plan, or a layer that two plans name.
-    """
-    for plan in plans:
-        if not isinstance(plan, dict):
-            raise TypeError(f"each plan must be a dict from names to functions, got {type(plan).__name__}")
-        for name, change in plan.items():
-            if not isinstance(name, str) or not callable(change):
-                raise TypeError(f"each plan must be a dict from names to functions, got {change!r} for {name!r}")
-    if not plans:
-        raise ValueError("merged_plans must get at least one plan, got none")
-    counts = Counter(name for plan in plans for name in plan)
-    twice = [name for name, count in counts.items() if count > 1]
-    if twice:
-        raise ValueError(f"the plans must name each layer once, got {twice} in more than one")
-    return {name: change for plan in plans for name, change in plan.items()}
 
 
 def _is_one_of(layer: nn.Module, kinds: type | tuple[type, ...]) -> bool:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from lib.core.hooks import evaluation_mode, one_at_a_time
-from lib.core.targets import Target, check_outputs, target_classes
+from lib.core.targets import Target, check_outputs, target_classes, target_score
 from lib.core.validation import check_callable, check_finite, check_floating, check_not_empty, check_positive_int
 
 __all__ = ["Score", "at_least_single", "check_generator", "check_inputs", "explaining"]
@@ -135,9 +135,7 @@ class Score:
 
     def of(self, points: Float[Tensor, "points *features"], rows: Int64[Tensor, " points"]) -> Float[Tensor, " points"]:
         """The scores of one chunk, with a graph if gradients are on."""
-        scores = self.outputs(points, rows).gather(1, self.target[rows, None]).squeeze(1)
-        check_finite("the explained score", scores)
-        return scores
+        return target_score(self.outputs(points, rows), self.target[rows])
 
     def at(self, points: Float[Tensor, "batch *features"]) -> Float[Tensor, " batch"]:
         """The scores of a whole batch, chunk by chunk, at least in single precision."""

@@ -1,12 +1,12 @@
 """Several processes working on one model."""
 
 from .bucketed_data_parallel import BucketedDataParallel
-from .collectives import Traffic, broadcast, ring_all_gather, ring_all_reduce, ring_all_reduce_cost, ring_reduce_scatter
+from .collectives import Traffic, ring_all_gather, ring_all_reduce, ring_all_reduce_cost, ring_reduce_scatter
 from .conjugate_pairs import copy_to_ranks, gather_from_ranks, reduce_from_ranks, split_to_ranks
 from .data_parallel import average_gradients, weigh_by_examples
 from .deferred import Draws, deferred
 from .launch import run_ranks
-from .memory import HeldBytes, MemoryTimeline, held_bytes, saved_activations, state_bytes
+from .memory import HeldBytes, MemoryTimeline, held_bytes, state_bytes
 from .sharded_state import (
     Placement,
     assert_replicas_equal,
@@ -15,7 +15,6 @@ from .sharded_state import (
     gradient_norm,
     placements,
     shard_state_dict,
-    sum_gradients,
 )
 from .step_times import step_seconds
 from .tensor_parallel import ColumnParallelLinear, RowParallelLinear, tensor_parallel, tensor_parallel_plan
@@ -33,7 +32,6 @@ __all__ = [
     "VocabularyParallelEmbedding",
     "assert_replicas_equal",
     "average_gradients",
-    "broadcast",
     "clip_gradients",
     "copy_to_ranks",
     "deferred",
@@ -48,12 +46,10 @@ __all__ = [
     "ring_all_reduce_cost",
     "ring_reduce_scatter",
     "run_ranks",
-    "saved_activations",
     "shard_state_dict",
     "split_to_ranks",
     "state_bytes",
     "step_seconds",
-    "sum_gradients",
     "tensor_parallel",
     "tensor_parallel_plan",
     "vocabulary_parallel_cross_entropy",

@@ -1,9 +1,7 @@
 """What one step of training keeps in memory: counted from the parameters, and measured."""
 
-import math
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from lib.core.storages import local_part, storage_bytes, storage_of
 from lib.core.validation import check_non_negative_int, check_positive_int
 
-__all__ = ["HeldBytes", "MemoryTimeline", "held_bytes", "saved_activations", "state_bytes"]
+__all__ = ["HeldBytes", "MemoryTimeline", "held_bytes", "state_bytes"]
 
 # What each strategy divides among the ranks, from the left: the stages 0 to 3 of ZeRO.
 _SHARDED = {"nothing": 0, "optimizer": 1, "gradients": 2, "parameters": 3}
@@ -28,7 +26,7 @@ class HeldBytes:
     parameters: int
     gradients: int
     optimizer: int
-    activations: int
+    activations: int = 0
 
     @property
     def state(self) -> int:
@@ -76,12 +74,11 @@ def state_bytes(
     return sum(parameters * cost / share for cost, share in zip(costs, shares, strict=True))
 
 
-def held_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, *, activations: int = 0) -> HeldBytes:
-    """Measure what this process holds for a model and its optimizer, in bytes.
+def held_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> HeldBytes:
+    """Measure what this process holds for a model and its optimizer, in bytes, without activations.
 
     Storage that two tensors share counts once; of a sharded tensor, the local part counts. Numbers that an
-    optimizer keeps once a tensor, such as Adam's step count, are left out. ``activations`` comes from
-    `saved_activations`.
+    optimizer keeps once a tensor, such as Adam's step count, are left out.
 
     >>> layer = nn.Linear(3, 2)
     >>> held_bytes(layer, torch.optim.SGD(layer.parameters(), lr=0.1)).parameters
@@ -93,50 +90,7 @@ def held_bytes(model: nn.Module, optimizer: torch.optim.Optimizer, *, activation
         parameters=storage_bytes(parameters),
         gradients=storage_bytes(parameter.grad for parameter in parameters if parameter.grad is not None),
         optimizer=storage_bytes(value for value in states if value.ndim > 0),
-        activations=activations,
     )
-
-
-class _Counter:
-    """Bytes counted so far: of each storage the views that are kept, so that none counts twice."""
-
-    def __init__(self) -> None:
-        # Alive as long as the block is, so that no address is given out again.
-        self.kept: dict[int, list[Tensor]] = {}
-        self.settled = 0
-
-    @property
-    def bytes(self) -> int:
-        """What the views cover together; an element that an expanded view repeats counts once."""
-        return self.settled + sum(map(_covered, self.kept.values()))
-
-
-@contextmanager
-def saved_activations(model: nn.Module) -> Iterator[_Counter]:
-    """Count, in ``.bytes``, what forward passes inside the block keep for the backward pass.
-
-    Parameters are kept anyway and do not count; what several operations keep counts once, also in part; of a view into
-    something larger, such as a batch cut from a data set, only the view counts.
-
-    >>> layer = nn.Linear(3, 2)
-    >>> with saved_activations(layer) as kept:
-    ...     y = layer(torch.ones(5, 3))
-    >>> kept.bytes  # the input, 5 · 3 numbers
-    60
-    """
-    counter = _Counter()
-
-    def count(tensor: Tensor) -> Tensor:
-        # Asked each time: a sharded model swaps its parameters while it runs.
-        if storage_of(tensor) not in set(map(storage_of, model.parameters())):
-            counter.kept.setdefault(storage_of(tensor), []).append(local_part(tensor).detach())
-        return tensor
-
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            yield counter
-    finally:
-        counter.settled, counter.kept = counter.bytes, {}
 
 
 class MemoryTimeline(TorchDispatchMode):
@@ -206,15 +160,3 @@ def _owned(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[Tenso
             yield parameter.grad
     for state in optimizer.state.values():
         yield from (value for value in state.values() if isinstance(value, Tensor))
-
-
-def _covered(views: list[Tensor]) -> int:
-    """Bytes of one storage that its views cover together."""
-    views = [view[tuple(slice(None) if step else slice(1) for step in view.stride())] for view in views if view.numel()]
-    shapes = {(view.shape, view.stride(), view.storage_offset(), view.element_size()) for view in views}
-    if len(shapes) < 2:
-        return sum(math.prod(shape) * size for shape, _, _, size in shapes)
-    mask = torch.zeros(views[0].untyped_storage().nbytes(), dtype=torch.bool, device="cpu")
-    for shape, stride, offset, size in shapes:
-        mask.as_strided((*shape, size), (*(step * size for step in stride), 1), offset * size).fill_(True)
-    return int(mask.sum())

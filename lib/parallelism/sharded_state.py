@@ -29,20 +29,15 @@ __all__ = [
     "own_part",
     "placements",
     "shard_state_dict",
-    "sum_gradients",
 ]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Cut into equal parts along ``axis`` of ``size``, with zeros behind its end where ranks do not divide it; or whole.
-
-    With ``summed``, each rank's gradient of a whole parameter is one addend of it: see :func:`sum_gradients`.
-    """
+    """Cut into equal parts along ``axis`` of ``size``, with zeros behind its end where ranks do not divide it; or whole."""
 
     axis: int | None = None
     size: int = 0
-    summed: bool = False
     group: dist.ProcessGroup | None = None
 
 
@@ -125,24 +120,6 @@ def _whole(value: Tensor, placement: Placement) -> Tensor:
         return value.detach().clone()
     whole = gather_from_ranks(value.detach(), dim=placement.axis, group=placement.group)
     return whole.narrow(placement.axis, 0, placement.size).clone()
-
-
-def sum_gradients(model: nn.Module) -> None:
-    """Add up, over the ranks, the gradients of parameters that are whole and ``summed``; after ``backward``.
-
-    >>> from lib.parallelism import run_ranks
-    >>> def step():
-    ...     layer = nn.Linear(1, 1, bias=False)
-    ...     layer.placements = {"weight": Placement(summed=True)}
-    ...     layer.weight.grad = torch.ones(1, 1)
-    ...     sum_gradients(layer)
-    ...     return layer.weight.grad.item()
-    >>> run_ranks(step, 2)
-    [2.0, 2.0]
-    """
-    for parameter, placement in placements(model).items():
-        if placement.summed and parameter.grad is not None:
-            parameter.grad = reduce_from_ranks(parameter.grad, group=placement.group)
 
 
 def gradient_norm(model: nn.Module) -> Float[Tensor, ""]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lib import architectures
-from lib.compression import merged_plans, plan_for
+from lib.compression import plan_for
 from lib.core import replaced
 
 
@@ -66,8 +66,6 @@ def test_each_change_receives_its_layer_and_what_is_given_for_it():
         (lambda m: plan_for(m, "prune"), TypeError, "change must be callable, got str 'prune'"),
         (lambda m: plan_for(m.forward, same), TypeError, "model must be a Module, got method"),
         (lambda m: plan_for(m, same, only="first.0"), TypeError, "only must be a list or tuple or None, got str 'first.0'"),
-        (lambda m: merged_plans(), ValueError, "merged_plans must get at least one plan, got none"),
-        (lambda m: merged_plans({"a": same}, {"a": same, "b": same}), ValueError, "the plans must name each layer once, got ['a'] in more than one"),
     ],
 )  # fmt: skip
 def test_what_is_no_plan_is_refused(call, error, message):

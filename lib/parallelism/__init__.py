@@ -1,7 +1,7 @@
 """Several processes working on one model."""
 
 from .bucketed_data_parallel import BucketedDataParallel
-from .collectives import Traffic, ring_all_gather, ring_all_reduce, ring_all_reduce_cost, ring_reduce_scatter
+from .collectives import Traffic, broadcast, ring_all_gather, ring_all_reduce, ring_all_reduce_cost, ring_reduce_scatter
 from .conjugate_pairs import copy_to_ranks, gather_from_ranks, reduce_from_ranks, split_to_ranks
 from .data_parallel import average_gradients, weigh_by_examples
 from .deferred import Draws, deferred
@@ -32,6 +32,7 @@ __all__ = [
     "VocabularyParallelEmbedding",
     "assert_replicas_equal",
     "average_gradients",
+    "broadcast",
     "clip_gradients",
     "copy_to_ranks",
     "deferred",

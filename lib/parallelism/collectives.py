@@ -14,12 +14,13 @@ import torch.distributed as dist
 from jaxtyping import Num, Shaped
 from torch import Tensor
 
-from lib.core.validation import check_positive_int
+from lib.core.validation import check_non_negative_int, check_positive_int
 
 from .agreement import announce, check_agreement, check_tensor, place_in_group
 
 __all__ = [
     "Traffic",
+    "broadcast",
     "ring_all_gather",
     "ring_all_reduce",
     "ring_all_reduce_cost",
@@ -125,6 +126,45 @@ def ring_all_gather(
     chunks[neighbours.rank].copy_(chunk.detach())
     _all_gather(chunks, neighbours)
     return whole
+
+
+def broadcast(
+    x: Shaped[Tensor, "*shape"],
+    *,
+    source: int = 0,
+    group: dist.ProcessGroup | None = None,
+    traffic: Traffic | None = None,
+) -> Shaped[Tensor, "*shape"]:
+    """The ``x`` of rank ``source`` on every rank. The others' ``x`` give only shape and dtype.
+
+    In each round every rank that has the numbers sends them to one that has not, so that p ranks are
+    served in ⌈log₂ p⌉ rounds and p−1 messages. ``source`` counts within the group.
+
+    >>> from lib.parallelism import run_ranks
+    >>> run_ranks(lambda: broadcast(torch.tensor([dist.get_rank()]), source=1).tolist(), 2)
+    [[1], [1]]
+
+    Raises:
+        TypeError: not a tensor; a source that is not an int.
+        ValueError: a source outside the group; ranks differ in source, shape or dtype; as :func:`ring_all_reduce`.
+    """
+    rank, ranks = place_in_group(group)
+    check_non_negative_int("source", source)
+    if source >= ranks:
+        raise ValueError(f"source must be below the number of ranks {ranks}, got {source}")
+    sent = check_agreement(f"broadcast from rank {source}", x, group=group)
+    traffic = _Neighbours(group, traffic, sent).traffic
+    y = x.detach().clone(memory_format=torch.contiguous_format)
+    steps_away = (rank - source) % ranks
+    served = 1
+    while served < ranks:
+        if steps_away < served and steps_away + served < ranks:
+            dist.send(y, group=group, group_dst=(rank + served) % ranks)
+            traffic.count(y)
+        elif served <= steps_away < 2 * served:
+            dist.recv(y, group=group, group_src=(rank - served) % ranks)
+        served *= 2
+    return y
 
 
 def ring_all_reduce_cost(size: float, ranks: int, *, latency: float, seconds_per_byte: float) -> float:

@@ -112,6 +112,7 @@ DEFAULTS = {
         "Placement": "size=0",
         "RowParallelLinear": "bias=True",
         "Traffic": "messages=0, bytes=0",
+        "broadcast": "source=0",
         "gather_from_ranks": "dim=-1",
         "run_ranks": "timeout=60.0, check=False",
         "split_to_ranks": "dim=-1",

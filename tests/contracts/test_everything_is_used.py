@@ -21,6 +21,7 @@ TOLD = {
 }
 EXCEPTIONS = dict.fromkeys(TOLD, "told") | {
     "lib.compression.uneven_weights.Float8Layer": "packs the eight-bit floats that a chapter names beside NF4",
+    "lib.parallelism.collectives.broadcast": "the fourth collective; where a chapter needs one, torch's will do",
     "lib.parallelism.fork_server.serve": "is called by a program that is written as a string",
     "lib.parallelism.sharded_state.shard_state_dict": "the inverse of gather_state_dict",
 }

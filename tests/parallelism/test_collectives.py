@@ -1,5 +1,7 @@
 """The ring adds up rightly, gives every rank the same bits, and sends exactly what the formula says."""
 
+import math
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -7,6 +9,7 @@ import torch.distributed as dist
 from lib.core.sampling import seeded
 from lib.parallelism import (
     Traffic,
+    broadcast,
     ring_all_gather,
     ring_all_reduce,
     ring_all_reduce_cost,
@@ -36,7 +39,7 @@ def test_every_collective_of_whole_numbers_is_exact(ranks):
                 before = x.clone()
                 total = ring_all_reduce(x)
                 chunk = ring_reduce_scatter(x)
-                answers.append((total, chunk, ring_all_gather(chunk)))
+                answers.append((total, chunk, ring_all_gather(chunk), broadcast(x, source=ranks - 1)))
                 assert torch.equal(x, before)
                 # A new tensor, also where one rank has nothing to do.
                 assert x.numel() == 0 or total.data_ptr() != x.data_ptr() != chunk.data_ptr()
@@ -44,11 +47,12 @@ def test_every_collective_of_whole_numbers_is_exact(ranks):
 
     for rank, answers in enumerate(run_ranks(all_cases, ranks)):
         cases = [(shape, dtype) for shape in SHAPES for dtype in DTYPES]
-        for (shape, dtype), (total, chunk, gathered) in zip(cases, answers, strict=True):
+        for (shape, dtype), (total, chunk, gathered, sent) in zip(cases, answers, strict=True):
             expected = sum(own(r, shape, dtype) for r in range(ranks))
             torch.testing.assert_close(total, expected, rtol=0, atol=0)
             torch.testing.assert_close(chunk, expected.flatten().tensor_split(ranks)[rank], rtol=0, atol=0)
             torch.testing.assert_close(gathered, expected.flatten(), rtol=0, atol=0)
+            torch.testing.assert_close(sent, own(ranks - 1, shape, dtype), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("ranks", [2, 3, 4])
@@ -119,15 +123,36 @@ def test_traffic_adds_up_over_calls_and_tells_bytes_from_elements():
 
 def test_notes_that_ranks_compare_are_counted_and_are_sent_only_where_asked_for():
     def count():
-        counted = [Traffic() for _ in range(2)]
+        counted = [Traffic() for _ in range(3)]
         ring_all_reduce(torch.ones(8), traffic=counted[0])
         ring_all_gather(torch.ones(8), traffic=counted[1])
+        broadcast(torch.ones(8), traffic=counted[2])
         return [(traffic.messages, traffic.bytes) for traffic in counted]
 
     plain, checked = (run_ranks(count, 3, check=check) for check in (False, True))
     for without, compared in zip(plain, checked, strict=True):
         # An all-gather among three ranks: two more messages of 512 bytes each.
         assert [(messages + 2, size + 1024) for messages, size in without] == compared
+
+
+@pytest.mark.parametrize("ranks", RANKS)
+def test_a_broadcast_serves_all_from_any_source_with_one_message_each(ranks):
+    def from_everyone():
+        rank, answers = dist.get_rank(), []
+        for source in range(ranks):
+            traffic = Traffic()
+            sent = broadcast(own(rank, (3, 2), torch.float32), source=source, traffic=traffic)
+            expected = own(rank, (3, 2), torch.float32)
+            dist.broadcast(expected, source)
+            assert torch.equal(sent, expected)
+            answers.append(traffic)
+        return answers
+
+    answers = run_ranks(from_everyone, ranks)
+    for source in range(ranks):
+        assert sum(counted[source].messages for counted in answers) == ranks - 1
+        assert answers[source][source].messages == math.ceil(math.log2(ranks))
+        assert all(counted[source].bytes == 24 * counted[source].messages for counted in answers)
 
 
 def test_chunks_of_different_length_are_joined_in_rank_order():
@@ -146,12 +171,14 @@ def test_a_ring_may_be_closed_among_some_of_the_ranks():
         x, group = torch.tensor([float(rank), 10.0 * rank, 1.0]), groups[rank % 2]
         traffic = Traffic()
         total = ring_all_reduce(x, group=group, traffic=traffic)
-        return total, ring_all_gather(x[:1], group=group), traffic.messages
+        # The source counts within the group: rank 2 or rank 3 of all.
+        return total, ring_all_gather(x[:1], group=group), broadcast(x, source=1, group=group), traffic.messages
 
-    for rank, (total, gathered, messages) in enumerate(run_ranks(in_pairs, 4)):
+    for rank, (total, gathered, sent, messages) in enumerate(run_ranks(in_pairs, 4)):
         members = [rank % 2, rank % 2 + 2]
         assert total.tolist() == [sum(members), 10 * sum(members), 2]
         assert gathered.tolist() == members
+        assert sent.tolist() == [members[1], 10 * members[1], 1]
         assert messages == 2
 
 
@@ -169,7 +196,8 @@ def test_only_neighbours_exchange_numbers_and_no_collective_of_the_engine_helps(
         dist.batch_isend_irecv = record
         for name in ("all_reduce", "reduce", "reduce_scatter", "reduce_scatter_tensor", "broadcast", "all_to_all"):
             setattr(dist, name, refuse)
-        ring_all_reduce(torch.ones(8))
+        total = ring_all_reduce(torch.ones(8))
+        broadcast(total)
         return peers
 
     for rank, peers in enumerate(run_ranks(spy, 4)):
@@ -179,6 +207,6 @@ def test_only_neighbours_exchange_numbers_and_no_collective_of_the_engine_helps(
 def test_no_gradient_passes_through_the_ring():
     def total():
         x = torch.ones(3, requires_grad=True)
-        return ring_all_reduce(x).requires_grad, ring_all_gather(x).requires_grad
+        return ring_all_reduce(x).requires_grad, ring_all_gather(x).requires_grad, broadcast(x).requires_grad
 
-    assert run_ranks(total, 2) == [(False, False)] * 2
+    assert run_ranks(total, 2) == [(False, False, False)] * 2

@@ -9,6 +9,7 @@ import torch.distributed as dist
 
 from lib.parallelism import (
     average_gradients,
+    broadcast,
     copy_to_ranks,
     gather_from_ranks,
     reduce_from_ranks,
@@ -56,6 +57,7 @@ BEFORE_ANY_PROCESS = [
     (lambda: run_ranks(len, 2, backend=5), ValueError, "backend must be 'gloo', 'nccl' or None, got 5"),
     (lambda: ring_all_reduce(X), ValueError, "a process group must exist, got none: call this inside a function given to run_ranks"),
     (lambda: ring_all_gather(X), ValueError, "a process group must exist, got none"),
+    (lambda: broadcast(X), ValueError, "a process group must exist, got none"),
     (lambda: copy_to_ranks(X), ValueError, "a process group must exist, got none"),
     (lambda: reduce_from_ranks(X), ValueError, "a process group must exist, got none"),
     (lambda: split_to_ranks(X), ValueError, "a process group must exist, got none"),
@@ -104,6 +106,7 @@ ON_EVERY_RANK = [
     (lambda: ring_all_reduce([1.0]), TypeError, "ring_all_reduce needs a torch.Tensor, got list"),
     (lambda: ring_reduce_scatter(None), TypeError, "ring_reduce_scatter needs a torch.Tensor, got NoneType"),
     (lambda: ring_all_gather(3), TypeError, "ring_all_gather needs a torch.Tensor, got int"),
+    (lambda: broadcast("x"), TypeError, "broadcast from rank 0 needs a torch.Tensor, got str"),
     (lambda: copy_to_ranks([1.0]), TypeError, "copy_to_ranks needs a torch.Tensor, got list"),
     (lambda: reduce_from_ranks([1.0]), TypeError, "reduce_from_ranks needs a torch.Tensor, got list"),
     (lambda: split_to_ranks([1.0]), TypeError, "split_to_ranks needs a torch.Tensor, got list"),
@@ -111,6 +114,9 @@ ON_EVERY_RANK = [
     (lambda: ring_all_reduce(X > 0), TypeError, "ring_all_reduce adds numbers, got torch.bool; convert it with x.int()"),
     (lambda: ring_reduce_scatter(X > 0), TypeError, "ring_reduce_scatter adds numbers, got torch.bool"),
     (lambda: ring_all_gather(X[0, 0]), ValueError, "chunk must have at least one axis to be joined along, got shape ()"),
+    (lambda: broadcast(X, source=2), ValueError, "source must be below the number of ranks 2, got 2"),
+    (lambda: broadcast(X, source=-1), ValueError, "source must be at least 0, got -1"),
+    (lambda: broadcast(X, source=1.0), TypeError, "source must be an int, got float 1.0"),
     (lambda: split_to_ranks(torch.zeros(2, 5)), ValueError, "size of axis -1 5 must be divisible by ranks 2"),
     (lambda: split_to_ranks(X, dim=2), ValueError, "dim must name one of the 2 axes of x, got 2"),
     (lambda: split_to_ranks(X[0, 0]), ValueError, "dim must name one of the 0 axes of x, got -1"),
@@ -122,6 +128,8 @@ ON_EVERY_RANK = [
     (lambda: ring_reduce_scatter(of_length(3, 4)), ValueError, "rank 1: ring_reduce_scatter of torch.float32 (4,)"),
     (lambda: ring_all_gather(X.T if rank() else X), ValueError, "rank 0: ring_all_gather of torch.float32 (length, 4), rank 1: ring_all_gather of torch.float32 (length, 2)"),
     (lambda: ring_all_gather(X.long() if rank() else X), ValueError, "rank 1: ring_all_gather of torch.int64 (length, 4)"),
+    (lambda: broadcast(of_length(3, 4)), ValueError, "rank 0: broadcast from rank 0 of torch.float32 (3,), rank 1: broadcast from rank 0 of torch.float32 (4,)"),
+    (lambda: broadcast(X, source=rank()), ValueError, "rank 0: broadcast from rank 0 of torch.float32 (2, 4), rank 1: broadcast from rank 1"),
     (lambda: reduce_from_ranks(of_length(3, 4)), ValueError, "rank 0: reduce_from_ranks of torch.float32 (3,), rank 1: reduce_from_ranks of torch.float32 (4,)"),
     (lambda: gather_from_ranks(of_length(3, 4)), ValueError, "rank 1: gather_from_ranks along axis -1 of torch.float32 (4,)"),
     (lambda: gather_from_ranks(X, dim=rank()), ValueError, "rank 0: gather_from_ranks along axis 0 of torch.float32 (2, 4), rank 1: gather_from_ranks along axis 1"),
@@ -166,7 +174,7 @@ def test_every_rank_is_told(refusals, row):
 
 DIFFERENT = [
     (ring_all_reduce, ring_all_gather),
-    (ring_reduce_scatter, ring_all_gather),
+    (broadcast, ring_all_gather),
     (reduce_from_ranks, ring_all_reduce),
     (lambda x: average_gradients(with_gradients()), ring_all_reduce),
     (lambda x: None, ring_all_reduce),

@@ -1,7 +1,8 @@
 """Styles and icons of the themes, cut down to what the pages use: of 510 KB of rules and a font of 156 KB, 150 KB are left.
 
 A rule stays when each class and each id of one of its selectors stands, as a word, in a page or in a script of the site.
-The font of icons keeps the code points that the rules left mention.
+The font of icons keeps the code points that the rules left mention. The theme's script no longer measures what scrolls: on a
+phone that laid out the whole chapter before its first screen answered (_static/frame.js measures each part when it is shown).
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 JOINED = "_static/book.css"
 # What the theme's frame asks for before the styles that Sphinx knows of; its theme.css only imports basic.css.
 THEME = ["_static/basic.css", "_static/styles/pydata-sphinx-theme.css"]
 OWN = {"book.css", "custom.css", "chapter.css"}
 ICONS = "vendor/fontawesome/webfonts/fa-solid-900"
+SCRIPT = "scripts/pydata-sphinx-theme.js"
+# What the theme measures at once, and again 300 ms after every change of a page.
+MEASURED = '["pre",".nboutput > .output_area",".cell_output > .output",".jp-RenderedHTMLCommon",".pst-scrollable-table-container"]'
 # Never loaded: 1.5 MB of icons as a script (see _templates/static/webpack-macros.html), and maps to sources not shipped.
 UNUSED = (
     "scripts/fontawesome.js*",
@@ -166,6 +171,17 @@ def joined_styles(static: Path, names: list[str]) -> str:
     return "\n".join(parts)
 
 
+def measuring_nothing(script: str) -> str:
+    """The theme's script, whose search for parts that scroll finds none.
+
+    Raises:
+        ExtensionError: The script has no such search, so a phone would wait for it again unseen.
+    """
+    if script.count(MEASURED) != 1:
+        raise ExtensionError(f"{SCRIPT} has {script.count(MEASURED)} times what it measures, not once: {MEASURED}")
+    return script.replace(MEASURED, '[":not(*)"]')
+
+
 def lighten(app: Sphinx, exception: Exception | None) -> None:
     """Cut down what Sphinx has just copied; it copies everything anew whenever a page changes."""
     if exception is not None or app.builder.format != "html":
@@ -186,6 +202,9 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
     names = [name for name in getattr(app.env, "book_styles", ()) if (static.parent / name).is_file()]
     if names:
         Path(app.outdir, JOINED).write_text(joined_styles(static, names), encoding="utf-8")
+    theme = static / SCRIPT
+    if theme.is_file() and '[":not(*)"]' not in (script := theme.read_text(encoding="utf-8")):
+        theme.write_text(measuring_nothing(script), encoding="utf-8")
     icons = static / f"{ICONS}.ttf"
     if icons.is_file():
         keep_glyphs(icons, points, Path(app.doctreedir))

@@ -4,7 +4,8 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
-from light_assets import joined_styles, keep_glyphs, trimmed, words_of
+from light_assets import MEASURED, joined_styles, keep_glyphs, measuring_nothing, trimmed, words_of
+from sphinx.errors import ExtensionError
 
 WORDS = {"seen", "here", "dark"}
 
@@ -73,3 +74,14 @@ def test_scripts_wait_for_the_page_but_on_the_search_page(book):
     assert 'defer="defer" src="_static/documentation_options.js' not in built.html("page")
     assert 'defer="defer" src="_static/doctools.js' not in built.html("search")
     assert "documentwrapper" in (built.folder / "_static/book.css").read_text(encoding="utf-8")
+
+
+def test_the_theme_measures_nothing():
+    theme = f'const all=document.querySelectorAll({MEASURED}.join(", "));'
+    assert measuring_nothing(theme) == 'const all=document.querySelectorAll([":not(*)"].join(", "));'
+
+
+@pytest.mark.parametrize("script", ["", f"{MEASURED}{MEASURED}"])
+def test_a_theme_that_measures_in_another_way_stops_the_build(script):
+    with pytest.raises(ExtensionError, match="not once"):
+        measuring_nothing(script)

@@ -30,6 +30,20 @@ def test_the_button_for_copying_covers_no_letter(phone):
     assert covered == 0
 
 
+def test_nothing_is_laid_out_before_the_reader_comes_near(desk):
+    """What scrolls is reached by keyboard as soon as it is near, and is not measured before: that took a phone a second."""
+    page = desk.page
+    page.set_viewport_size({"width": PHONE.width, "height": 900})
+    desk.open(CHAPTER)
+    code = page.locator(".bd-article > section > section > div.cell > div.cell_input pre").last
+    laid_out = "code => code.checkVisibility({contentVisibilityAuto: true})"
+    assert not code.evaluate(laid_out)
+    code.evaluate("code => code.scrollIntoView()")
+    page.wait_for_function(laid_out, arg=code.element_handle(), timeout=5000)
+    code.evaluate("code => { code.style.width = '100px'; }")
+    page.wait_for_function("code => code.tabIndex === 0", arg=code.element_handle(), timeout=5000)
+
+
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_a_picture_opens_large_and_gives_the_focus_back(phone, key):
     page = phone.open(PICTURES).page

@@ -49,9 +49,10 @@ def candidates(
         least = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < least, -math.inf)
     probabilities = softmax(logits, temperature=temperature)
-    if top_p is not None:
+    if top_p is not None and top_p < 1:
         largest, order = probabilities.sort(descending=True, stable=True)
-        before = largest.cumsum(1) - largest  # what larger ones have reached without this one
+        sums = largest.double().cumsum(1)  # a float32 sum of a large vocabulary is off by more than its rare tokens
+        before = sums - largest  # what larger ones have reached without this one
         outside = (before >= top_p).index_fill(1, torch.tensor([0], device=logits.device), False)
         dropped = torch.zeros_like(outside).scatter(1, order, outside)
         probabilities = probabilities.masked_fill(dropped, 0)

@@ -117,6 +117,12 @@ def test_candidates_are_the_largest_and_their_probabilities_are_scaled():
     assert_close(candidates(logits, temperature=0.1, top_p=0.9), torch.tensor([[1.0, 0, 0, 0]]))
 
 
+def test_a_nucleus_is_cut_by_the_probabilities_and_not_by_their_rounding():
+    logits = 3 * torch.randn(4, 50_000, generator=seeded(0))
+    assert (candidates(logits, top_p=1.0) > 0).all()  # a float32 sum reaches 1 before the last 1,491
+    assert_close(candidates(logits, top_p=0.99) > 0, candidates(logits.double(), top_p=0.99) > 0)
+
+
 def test_what_is_drawn_follows_the_probabilities():
     logits = torch.tensor([0.4, 0.1, 0.3, 0.2]).log()
     drawn = generate(

@@ -95,7 +95,7 @@ def kernel_shap(
     """argmin_φ Σ_S k(S) [v(S) − v(∅) − Σ_{j∈S} φ_j]² with Σ φ_j = v(N) − v(∅), over ``samples`` coalitions.
 
     Equation: eq-kernel-shap. Lundberg & Lee 2017, theorem 2: with all 2ⁿ − 2 coalitions this is `exact_shapley`, whose
-    game v it plays. Coalitions come with their complements, as many of each size as of another (Musco & Witter 2025),
+    game v it plays. Coalitions come with their complements, as many pairs of one size as of another (Musco & Witter 2025),
     none twice while the sizes are small; every example meets the same. Units: score. Conserves as `exact_shapley`.
 
     >>> x, zero = torch.tensor([[2.0, 3.0]]), torch.zeros(1, 2)

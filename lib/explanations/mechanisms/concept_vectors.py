@@ -144,11 +144,12 @@ def tcav_scores(sensitivities: Float[Tensor, "*vectors inputs"]) -> Float[Tensor
 
 @checked
 def random_concept_test(value: float | Float[Tensor, ""], random_values: Float[Tensor, " draws"]) -> float:
-    """Two-sided p-value: how often a random concept's score or slope lies as far from their middle as this one does.
+    """Two-sided p-value: how often a random concept's score or slope lies as far from the middle as this one does.
 
-    A Monte Carlo test (Phipson & Smyth 2010): ``p = (1 + #{|r − m| ≥ |value − m|}) / (1 + draws)``, m the median of the random
-    values. Its least value is ``1 / (1 + draws)``: 19 draws are the fewest that can give 0.05. It holds where the random
-    sets are made as the concept's set was, equally large and against the same others.
+    A Monte Carlo test (Phipson & Smyth 2010): ``p = (1 + #{|r − m| ≥ |value − m|}) / (1 + draws)``, m the median of all,
+    the value among them: with that of the random values alone, p would be a little too small. Its least value is
+    ``1 / (1 + draws)``: 19 draws are the fewest that can give 0.05. It holds where the random sets are made as the
+    concept's set was, equally large and against the same others.
 
     >>> random_concept_test(0.9, torch.linspace(0.4, 0.6, 19))
     0.05
@@ -159,6 +160,7 @@ def random_concept_test(value: float | Float[Tensor, ""], random_values: Float[T
     """
     check_finite("value", torch.as_tensor(value))
     check_finite("random_values", random_values)
-    middle = random_values.median()
-    as_far = ((random_values - middle).abs() >= (value - middle).abs()).sum().item()
+    every = torch.cat([random_values, torch.as_tensor(value).to(random_values).reshape(1)])
+    distances = (every - every.median()).abs()
+    as_far = (distances[:-1] >= distances[-1]).sum().item()
     return (1 + as_far) / (1 + len(random_values))

@@ -179,6 +179,17 @@ def test_random_concepts_are_called_special_no_more_often_than_they_should_be():
     assert stats.kstest(p.numpy(), "uniform").statistic < 0.05
 
 
+@pytest.mark.parametrize("shape", ["even", "two clusters"])
+def test_of_twenty_values_at_most_one_is_called_special_at_one_in_twenty(shape):
+    """Each in turn is the concept: whatever the values, p ≤ k/20 for at most k of them."""
+    for seed in range(50):
+        values = torch.rand(20, generator=seeded(seed), dtype=torch.float64)
+        if shape == "two clusters":
+            values = values.pow(8) + (torch.rand(20, generator=seeded(seed + 50)) < 0.5)
+        p = [random_concept_test(v, torch.cat([values[:i], values[i + 1 :]])) for i, v in enumerate(values)]
+        assert all(sum(one <= k / 20 + 1e-9 for one in p) <= k for k in range(1, 21))
+
+
 def test_far_on_either_side_is_far():
     values = torch.linspace(-1, 1, 99)
     assert random_concept_test(5.0, values) == random_concept_test(torch.tensor(-5.0), values) == 0.01

@@ -104,18 +104,22 @@ class Visitor:
             self._await_measuring()
         return self
 
-    def _await_measuring(self) -> None:
-        """Wait until code that scrolls can be reached by keyboard; what stays out, axe reports.
+    def _await_measuring(self) -> bool:
+        """Wait until code that is seen and scrolls can be reached by keyboard; what stays out, axe reports.
 
         What is far from a phone's screen is laid out when the reader comes near: here at once, as if all had been read.
+        False if something has not been measured in five seconds.
         """
         self.page.add_style_tag(content=".bd-article section { content-visibility: visible !important; }")
-        with contextlib.suppress(TimeoutError):
+        try:
             self.page.wait_for_function(
-                """() => [...document.querySelectorAll('main pre')]
-                  .every((code) => code.scrollWidth <= code.clientWidth || code.tabIndex >= 0)""",
+                """() => [...document.querySelectorAll('main pre')].every((code) =>
+                  !code.checkVisibility() || code.scrollWidth <= code.clientWidth || code.tabIndex >= 0)""",
                 timeout=5000,
             )
+        except TimeoutError:
+            return False
+        return True
 
     def _pass_or_stop(self, route) -> None:
         url = route.request.url

@@ -1,7 +1,7 @@
 """The browser of the site checks is found at any moment, and no other tests need one."""
 
 import pytest
-from site_browser import ROOT
+from site_browser import PHONE, ROOT, visitor
 
 from tools import chromium
 
@@ -23,3 +23,18 @@ def test_browsers_are_opened_only_here():
     opening = [str(path) for path in elsewhere if "sync_playwright" in path.read_text(encoding="utf-8")]
     assert len(elsewhere) > 50
     assert opening == []
+
+
+WIDE = '<pre style="overflow: auto">' + 200 * "x" + "</pre>"
+
+
+@pytest.mark.parametrize(
+    ("body", "measured"),
+    [(f"<details><summary>Code</summary>{WIDE}</details>", True), (f"<details open>{WIDE}</details>", False)],
+    ids=["a fold that is shut", "a fold that is open"],
+)
+def test_only_code_that_is_seen_is_waited_for(browser, address, body, measured):
+    tab = visitor(browser, address, PHONE)
+    tab.page.set_content(f"<main>{body}</main>")
+    assert tab._await_measuring() is measured
+    tab.page.context.close()

@@ -1,6 +1,7 @@
 """Each chapter of the book has sound exercises and a sound quiz, neither too few nor too many, and nothing of the skeleton."""
 
 import re
+from collections import Counter
 
 import pytest
 from tiny_book import REPOSITORY
@@ -41,3 +42,14 @@ def test_exercises_and_quiz_are_sound(chapter):
         return
     assert 3 <= counted[0] <= 6, f"{chapter.docname} has {counted[0]} exercises; a chapter has three to six"
     assert 4 <= counted[1] <= 6, f"{chapter.docname} has {counted[1]} questions; a chapter has four to six"
+
+
+def test_neither_place_nor_length_gives_the_right_answer_away():
+    asked = [question for chapter in CHAPTERS for question in quiz.questions(chapter) if question.keys == 1]
+    places = Counter("ABCDEF"[[option.right for option in question.options].index(True)] for question in asked)
+    longest = sum(max(question.options, key=lambda option: len(option.title)).right for question in asked)
+    letter, times = places.most_common(1)[0]
+    assert times < 0.45 * len(asked), f"{letter} is right in {times} of {len(asked)} questions; exchange options"
+    assert longest < 0.45 * len(asked), (
+        f"in {longest} of {len(asked)} questions the longest option is right; shorten it"
+    )

@@ -27,9 +27,12 @@ MACHINERY = (
     "tools/chapter",
     "tools/plain",
 )
-# What the build would import and never use, with the names that are asked of it: three ways to run notebooks, which brings a
-# database, and cards for social media, which bring Matplotlib. Half of the time until the first page is looked at.
+# What the build would import and never use, with the names that are asked of it: the list of kernels, which brings a network
+# of messages, three ways to run notebooks, which bring a database, and cards for social media, which bring Matplotlib. More
+# than half of the time until the first page is looked at.
 NEVER_USED = {
+    "jupyter_client": {},
+    "jupyter_client.kernelspec": {"find_kernel_specs": dict},
     "myst_nb.core.execute.cache": {"NotebookClientCache": None},
     "myst_nb.core.execute.direct": {"NotebookClientDirect": None},
     "myst_nb.core.execute.inline": {"NotebookClientInline": None},

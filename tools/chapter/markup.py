@@ -19,6 +19,7 @@ VERBATIM = re.compile(r"code(-\w+)?|sourcecode|literalinclude|include|raw|eval-r
 
 _FENCE = re.compile(r"`{3}|~{3}|:{3}")
 _PARSER = create_md_parser(MdParserConfig(enable_extensions=SYNTAX), RendererHTML)
+_BLOCKS = create_md_parser(MdParserConfig(enable_extensions=SYNTAX), RendererHTML).disable("inline")
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,13 @@ class Directive:
 
 @lru_cache(maxsize=4096)
 def outer_tokens(markdown: str) -> tuple[Token, ...]:
-    """The tokens of a text; a directive is one of them, whatever it holds."""
-    return tuple(_PARSER.parse(markdown))
+    """The tokens of a text; a directive is one of them, whatever it holds. Running text is not taken apart."""
+    return tuple(_BLOCKS.parse(markdown))
+
+
+def inline_tokens(text: str) -> list[Token]:
+    """The words, formulas and roles in the running text of a token."""
+    return _PARSER.parseInline(text)[0].children or []
 
 
 def tokens(markdown: str) -> Iterator[Token]:

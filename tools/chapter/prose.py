@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from markdown_it.token import Token
 
-from tools.chapter.markup import Directive, as_directive, outer_tokens
+from tools.chapter.markup import Directive, as_directive, inline_tokens, outer_tokens
 
 LEFT_OUT = "▯"  # stands where code, a formula or a role stood
 
@@ -45,7 +45,7 @@ def prose(source: str) -> Iterator[str]:
     """Every piece of running text in MyST source, in order."""
     for token in outer_tokens(source):
         if token.type == "inline":
-            yield "".join(_plain(child) for child in token.children or [])
+            yield "".join(_plain(child) for child in inline_tokens(token.content))
         elif token.type in _MATHS:
             yield _formula(token.content)
         elif (directive := as_directive(token)) and not directive.verbatim:

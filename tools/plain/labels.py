@@ -1,5 +1,6 @@
 """What the book's labels stand for: Fig. 3.3.1, equation (3.2.1), Simonyan et al. (2014), and the page that each is on."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
@@ -56,9 +57,8 @@ class Labels:
         path = self.root / f"{docname}.ipynb"
         if not path.is_file():
             return {}
-        from tools.notebooks import read
-
-        figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in read(path).cells]
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        figures = [cell["metadata"].get("mystnb", {}).get("figure", {}) for cell in cells]
         with_caption = [figure for figure in figures if figure.get("caption")]
         return {figure.get("name", str(place)): figure["caption"] for place, figure in enumerate(with_caption)}
 

@@ -3,14 +3,22 @@
 import subprocess
 import sys
 
+import pytest
+
 from tools.notebooks.files import ROOT
 
 
-def test_no_grammar_of_international_addresses_no_server_and_no_plots_are_loaded():
-    told = (
-        "import tools.notebooks, sys; print('nbformat' in sys.modules, "
-        "[m for m in sys.modules if m.startswith(('rfc3987_syntax.', 'jupyter_server', 'matplotlib', 'torch'))])"
-    )
+@pytest.mark.parametrize(
+    ("line", "needed", "needless"),
+    [
+        ("from tools.notebooks import execute", "nbclient", "rfc3987_syntax. jupyter_server matplotlib torch"),
+        ("import tools.notebooks.tolerance", "tools.notebooks", "nbclient jupyter_client"),
+    ],
+    ids=["who runs notebooks, no server, no plots, no grammar of addresses", "who renders a page, no kernels"],
+)
+def test_nothing_is_loaded_that_is_not_needed(line, needed, needless):
+    told = f"import sys; {line}; print({needed!r} in sys.modules, "
+    told += f"[m for m in sys.modules if m.startswith({tuple(needless.split())})])"
     run = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True)
     assert run.stdout == "True []\n"
 

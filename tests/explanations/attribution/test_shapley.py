@@ -139,13 +139,14 @@ def test_the_package_shap_agrees_exactly_and_by_regression_over_all_coalitions()
     import shap
 
     forest, model, x, target, background = tabular()
+    x, target = x[:2], target[:2]  # the package asks the forest for one coalition after the other
     ours = exact_shapley(model, x, target, background=background)
     exact = shap.explainers.Exact(forest.predict_proba, shap.maskers.Independent(background.numpy()))
-    theirs = torch.from_numpy(exact(x.numpy()).values)[torch.arange(5), :, target]
+    theirs = torch.from_numpy(exact(x.numpy()).values)[torch.arange(2), :, target]
     assert_close(ours, theirs)
     kernel = shap.KernelExplainer(forest.predict_proba, background.numpy())
     theirs = torch.from_numpy(kernel.shap_values(x.numpy(), nsamples=254, l1_reg=0, silent=True))
-    assert_close(ours, theirs[torch.arange(5), :, target], rtol=1e-6, atol=1e-8)  # a linear system is solved
+    assert_close(ours, theirs[torch.arange(2), :, target], rtol=1e-6, atol=1e-8)  # a linear system is solved
 
 
 def game_model(worths):

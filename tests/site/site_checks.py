@@ -137,20 +137,24 @@ def missing_figures(site: Path, name: str, notebook: Path) -> list[str]:
 
 
 def flatten_code_and_formulas(page) -> None:
-    """Leave one word of code in each of its colours, and each formula its form for screen readers.
+    """Leave one word of code and of signatures in each of its colours, and each formula its form for screen readers.
 
-    The coloured words of the code and the glyphs of the formulas are most of a chapter's elements and all alike: judged
+    The coloured words of the code and the glyphs of the formulas are most of a page's elements and all alike: judged
     each by each, they took ten seconds a page.
     """
     page.evaluate(
         """() => {
           const seen = new Set();
-          document.querySelectorAll('.highlight pre span').forEach((word) => {
-            if (!word.isConnected || word.querySelector('a, button')) return;
-            if (seen.has(word.className)) word.replaceWith(...word.childNodes);
-            seen.add(word.className);
+          const kind = (word, box) => word === box ? '' : kind(word.parentElement, box) + '>' + word.className;
+          document.querySelectorAll('.highlight pre, dt.sig, code').forEach((box) => {
+            box.querySelectorAll('em, span').forEach((word) => {
+              if (!word.isConnected || word.querySelector('a, button') || word.closest('a, button')) return;
+              const name = box.localName + kind(word, box);
+              if (seen.has(name)) word.replaceWith(word.textContent);
+              seen.add(name);
+            });
+            box.normalize();
           });
-          document.querySelectorAll('.highlight pre').forEach((code) => code.normalize());
           document.querySelectorAll('mjx-math').forEach((glyphs) => glyphs.replaceChildren());
         }"""
     )
@@ -185,9 +189,31 @@ def keep_three_of_a_kind(page) -> None:
     )
 
 
-def inaccessible_parts(page, *, only=None) -> list[str]:
-    """Serious and critical violations that axe-core finds on the page, of all its rules or of one."""
+def keep_two_texts_of_a_kind(page) -> None:
+    """Empty the text of all but two parts at the same place in the same styled boxes.
+
+    For colours alone: what they are follows from the boxes, whatever else these hold. Names of links and buttons are lost.
+    """
+    page.evaluate(
+        """() => {
+          const seen = new Map();
+          const kind = (part) => part === document.body ? ''
+            : [kind(part.parentElement), part.localName, part.className, part.getAttribute('style')].join('>');
+          for (const part of document.querySelectorAll('body *:not(svg *)')) {
+            const texts = [...part.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+            if (!texts.length) continue;
+            seen.set(kind(part), (seen.get(kind(part)) ?? 0) + 1);
+            if (seen.get(kind(part)) > 2) texts.forEach((text) => text.remove());
+          }
+        }"""
+    )
+
+
+def inaccessible_parts(page, *, only=None, but=None) -> list[str]:
+    """Serious and critical violations that axe-core finds on the page, of all its rules, of one, or of all but one."""
     options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": [only]} if only else {})
+    if but:
+        options["rules"] = {but: {"enabled": False}}
     found = Axe().run(page, options=options).response["violations"]
     return [
         f"{violation['id']} ({violation['impact']}): {node['html'][:160]} {' '.join(node.get('failureSummary', '').split())[:200]}"

@@ -17,6 +17,7 @@ from site_checks import (
     inaccessible_parts,
     jumps,
     keep_three_of_a_kind,
+    keep_two_texts_of_a_kind,
     missing_figures,
     overflow,
     too_heavy,
@@ -147,6 +148,31 @@ def test_three_of_a_kind_are_judged_and_no_kind_is_lost(tiny):
     assert page.locator("li").count() == 3
     assert len(inaccessible_parts(page, only="color-contrast")) == 3 + 2
     assert [fault for fault in inaccessible_parts(page) if not fault.startswith("color-contrast")] == []
+
+
+def test_texts_of_a_kind_are_judged_twice_and_no_kind_is_lost(tiny):
+    faint = "color: #bbb; background: #fff"
+    many = f"<div class='a'><p style='{faint}'>faint <b>and bold</b></p></div>" * 9
+    rare = f"<div class='b'><p style='{faint}'>faint</p></div><div class='a'><p style='{faint}'>faint <i>again</i></p></div>"
+    page = tiny(many + rare).page
+    assert len(inaccessible_parts(page, only="color-contrast")) == 9 * 2 + 3
+    keep_two_texts_of_a_kind(page)
+    assert len(inaccessible_parts(page, only="color-contrast")) == 2 * 2 + 1 + 1
+
+
+def test_a_rule_can_be_left_out(tiny):
+    page = tiny("<p style='color: #bbb; background: #fff'>Faint text</p><button></button>").page
+    assert [fault.split()[0] for fault in inaccessible_parts(page, but="color-contrast")] == ["button-name"]
+
+
+def test_words_of_signatures_are_seen_once_for_each_of_their_colours(tiny):
+    word = "<em class='{}'><span class='n'><span class='pre' style='color: #bbb; background: #fff'>faint</span></span></em>"
+    signature = word.format("one") * 3 + word.format("two") + "<a href='other.html'><span class='pre'>linked</span></a>"
+    page = tiny(f"<dl><dt class='sig'>{signature}</dt><dd>Text</dd></dl>").page
+    flatten_code_and_formulas(page)
+    assert len(inaccessible_parts(page, only="color-contrast")) == 2
+    assert page.locator("dt").inner_text() == "faint" * 4 + "linked"
+    assert page.locator("a span").count() == 1
 
 
 def test_an_empty_link_among_many_sound_ones_stays(tiny):

@@ -8,9 +8,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import jaxtyping
 import pytest
+from typechecker import enforce_annotations
 
-# Before anything imports lib: each jaxtyping annotation is then checked at every call.
-jaxtyping.install_import_hook("lib", "typechecker.check")
+# Before anything imports lib.
+enforce_annotations("lib")
 
 # The same examples in every run, and no verdict from a clock: a busy machine is not a wrong answer.
 hypothesis.settings.register_profile("book", deadline=None, derandomize=True)

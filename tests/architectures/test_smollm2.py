@@ -207,6 +207,7 @@ NO_MODEL = {
 }  # fmt: skip
 
 
+@pytest.mark.bad_input
 @pytest.mark.parametrize("fault", NO_MODEL)
 def test_a_file_that_is_no_llama_is_refused(opened, fault):
     changes, renamed, message = NO_MODEL[fault]

@@ -12,13 +12,14 @@ from pathlib import Path
 from docutils import nodes
 from docutils.statemachine import StringList
 from fresh_pages import facts, note_facts
+from kept_facts import kept
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 from tracks import read_tracks
 
 from tools.chapter.exercises import RATINGS, Exercise, exercises
-from tools.chapter.model import Chapter
+from tools.chapter.model import Cell, Chapter
 
 FACTS = "minutes and exercises"
 _KINDS = {
@@ -49,7 +50,12 @@ def efforts(root: Path) -> dict[str, Effort]:
 
 
 def _effort(chapter: Chapter) -> Effort:
-    return Effort(chapter.title, chapter.book.get("reading_minutes") or 0, tuple(exercises(chapter)))
+    return Effort(chapter.title, chapter.book.get("reading_minutes") or 0, _exercises(chapter.cells))
+
+
+@kept
+def _exercises(cells: tuple[Cell, ...]) -> tuple[Exercise, ...]:
+    return tuple(exercises(Chapter("", {}, cells)))
 
 
 def read_path(content: list[str], known: dict[str, Effort]) -> list[tuple[str, list[str]]]:
@@ -137,5 +143,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_directive("learning-path", LearningPath)
     app.add_directive("exercise-index", ExerciseIndex)
+    app.setup_extension("kept_facts")
     facts(FACTS, efforts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
+from kept_facts import kept
 from tracks import read_tracks
 
 from tools.chapter.markup import tokens
@@ -73,10 +73,10 @@ def find_formulas(root: Path) -> list[Formula]:
     for chapter in _in_order(root):
         for label, latex in equations(chapter):
             at(label).chapter, at(label).latex = chapter, latex
-    for label, function in _places(root, "lib", "Equation", _named_in_docstring):
+    for label, function in _places(root, "lib", "Equation", _functions_in):
         at(label).functions.append(function)
-    for label, test in _places(root, "tests", "mark.equation", _named_in_marks):
-        at(label).tests.append(Place(test.path, test.name))
+    for label, test in _places(root, "tests", "mark.equation", _tests_in):
+        at(label).tests.append(test)
     return list(formulas.values())
 
 
@@ -90,28 +90,44 @@ def _in_order(root: Path) -> list[Chapter]:
 def equations(chapter: Chapter) -> Iterator[tuple[str, str]]:
     """Label and LaTeX of each equation that a page labels ``eq-…``, also inside margin notes and the like."""
     for cell in chapter.markdown:
-        if "eq-" not in cell.source:
-            continue  # taking a cell apart costs more than all the rest
-        for token in tokens(cell.source):
-            if token.type == "math_block_label" and token.info.startswith("eq-"):
-                yield token.info, token.content.strip()
+        if "eq-" in cell.source:
+            yield from _equations_in(cell.source)
 
 
-_Names = Callable[[ast.FunctionDef | ast.ClassDef], list[str]]
+@kept
+def _equations_in(markdown: str) -> list[tuple[str, str]]:
+    return [
+        (token.info, token.content.strip())
+        for token in tokens(markdown)
+        if token.type == "math_block_label" and token.info.startswith("eq-")
+    ]
 
 
-def _places(root: Path, folder: str, words: str, names: _Names) -> Iterator[tuple[str, Place]]:
+_Places = Iterable[tuple[str, Place]]
+
+
+def _places(root: Path, folder: str, words: str, find: Callable[[str, str], _Places]) -> _Places:
     """Each label that a definition names, with the definition; where these words do not stand, none does."""
     for path in sorted((root / folder).rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         if words in text:
-            yield from _places_in(path.relative_to(root).as_posix(), text, names)
+            yield from find(path.relative_to(root).as_posix(), text)
 
 
-@lru_cache(maxsize=1024)
-def _places_in(path: str, text: str, names: _Names) -> list[tuple[str, Place]]:
+@kept
+def _functions_in(path: str, text: str) -> list[tuple[str, Place]]:
     definitions = _definitions(ast.parse(text))
-    return [(label, Place(path, name, _role(name, node))) for name, node in definitions for label in names(node)]
+    return [
+        (label, Place(path, name, _role(name, node)))
+        for name, node in definitions
+        for label in _named_in_docstring(node)
+    ]
+
+
+@kept
+def _tests_in(path: str, text: str) -> list[tuple[str, Place]]:
+    definitions = _definitions(ast.parse(text))
+    return [(label, Place(path, name)) for name, node in definitions for label in _named_in_marks(node)]
 
 
 def _definitions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:

@@ -153,6 +153,7 @@ def _entry(formula: Formula) -> str:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.setup_extension("fresh_pages")
+    app.setup_extension("kept_facts")
     facts("formulas", _facts)
     app.add_directive("formula-index", FormulaIndex)
     app.add_directive("formula-list", FormulaList)

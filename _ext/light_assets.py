@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from kept_facts import kept
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -91,6 +92,16 @@ def trimmed(style: str, words: set[str]) -> str:
         elif used := [selector for selector in _selectors(prelude) if _is_used(selector, words)]:
             kept.append(f"{','.join(used)}{{{body}}}")
     return "".join(kept)
+
+
+@kept
+def _names_in(style: str) -> list[str]:
+    return sorted({re.sub(r"\\(.)", r"\1", name) for name in _NAME.findall(style)})
+
+
+@kept
+def _trimmed(style: str, words: list[str]) -> str:
+    return trimmed(style, set(words))
 
 
 def words_of(site: Path, notes: Path | None = None) -> set[str]:
@@ -194,7 +205,7 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
     for path in static.rglob("*.css"):
         style = path.read_text(encoding="utf-8")
         if path.name not in OWN:
-            style = trimmed(style, words)
+            style = _trimmed(style, [name for name in _names_in(style) if name in words])
             # One source for the font, and the one that fontTools reads without a compressor.
             style = re.sub(r'url\([^)]*\.woff2\) format\("woff2"\),(?=url\([^)]*\.ttf\))', "", style)
             path.write_text(style, encoding="utf-8")
@@ -212,6 +223,7 @@ def lighten(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.setup_extension("kept_facts")
     app.connect("html-page-context", join_styles, priority=950)  # after every other extension has named its files
     app.connect("build-finished", lighten, priority=900)  # after every other extension has copied its files
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def label(track: str) -> str:
 def read_tracks(root: Path) -> dict[str, list[Chapter]]:
     """Each track's chapters, tracks and chapters in the order of the table of contents."""
     tracks: dict[str, list[Chapter]] = {}
-    for docname in _files(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))):
+    for docname in _order((root / "_toc.yml").read_text(encoding="utf-8")):
         path = root / f"{docname}.ipynb"
         if is_chapter(docname) and path.is_file():
             chapter = Chapter.read(path, root)
@@ -32,6 +33,11 @@ def read_tracks(root: Path) -> dict[str, list[Chapter]]:
             if isinstance(track, str) and track:
                 tracks.setdefault(track, []).append(chapter)
     return tracks
+
+
+@cache
+def _order(toc: str) -> tuple[str, ...]:
+    return tuple(_files(yaml.safe_load(toc)))
 
 
 def _files(toc: object) -> Iterator[str]:

@@ -32,6 +32,9 @@ class _Number:
             f"from {low} to {high}" if high < math.inf else "positive and finite" if open_below else f"at least {low}"
         )
 
+    def __repr__(self) -> str:
+        return f"{self.words}, {self.rule}"
+
     def fits(self, value: Any) -> bool:
         return isinstance(value, int if self.kind is int else (int, float)) and not isinstance(value, bool)
 

@@ -67,7 +67,7 @@ class Chapter:
 
     @classmethod
     def from_markdown(cls, docname: str, text: str) -> "Chapter":
-        first = next(iter(outer_tokens(text)), None)
+        first = next(iter(outer_tokens(text)), None) if text.startswith("---") else None
         front_matter = yaml.safe_load(first.content) if first and first.type == "front_matter" else None
         return cls(docname, front_matter or {}, (Cell(1, "markdown", text),))
 

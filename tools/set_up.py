@@ -13,7 +13,7 @@ import sys
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own, public
-GIGABYTES = {"cpu": 2.3, "pip": 5.9}  # what an environment takes: with PyTorch's CPU build, with its CUDA build
+GIGABYTES = {"cpu": 2.7, "pip": 6.3}  # what an environment takes: with PyTorch's CPU build, with its CUDA build
 UNFINISHED = ".unfinished"  # stands in an environment until pip works in it
 
 

@@ -92,7 +92,7 @@ def test_without_the_cpu_index_pip_goes_on_alone_unless_it_was_asked_for(command
     monkeypatch.setattr(set_up.subprocess, "check_output", lambda command, **_: b"")
     commands.failing = set_up.CPU_INDEX
     set_up.main(tmp_path / "venv", "")
-    assert "5.9 GB on disk" in capsys.readouterr().out
+    assert "6.3 GB on disk" in capsys.readouterr().out
     assert len(commands.installs()) == 3
     with pytest.raises(SystemExit, match="could not be installed"):
         set_up.main(tmp_path / "venv", "cpu")
@@ -125,10 +125,10 @@ def test_a_python_without_what_is_needed_is_told_so_before_anything_is_made(
     ("failing", "told", "message"),
     [
         ("-m venv", "", "venv module did not work"),
-        ("-m venv", "OSError: [Errno 28] No space left on device", "is full(.|\n)*2.3 GB are needed|takes 2.3 GB"),
+        ("-m venv", "OSError: [Errno 28] No space left on device", "is full(.|\n)*2.7 GB are needed|takes 2.7 GB"),
         ("requirements.txt", "ERROR: (from versions: none)\nERROR: No matching distribution", "the first set-up needs the network"),
         ("requirements.txt", "ERROR: (from versions: 1.0)\nERROR: No matching distribution", "Name another Python, one of 3.11 to 3.13"),
-        ("requirements.txt", "OSError: [Errno 28] No space left on device", "is full(.|\n)*5.9 GB"),
+        ("requirements.txt", "OSError: [Errno 28] No space left on device", "is full(.|\n)*6.3 GB"),
         ("requirements-no-deps.txt", "OSError: [Errno 30] Read-only file system", "cannot be written to"),
         ("requirements-no-deps.txt", "something else", "could not be installed(.|\n)*Call make again"),
     ],
@@ -202,7 +202,7 @@ def test_a_folder_of_somebodys_own_is_never_touched(commands, tmp_path):
 
 def test_a_small_disk_is_told_before_anything_is_made(commands, tmp_path, monkeypatch):
     free(monkeypatch, 2.0)
-    with pytest.raises(SystemExit, match=r"2\.0 GB are free(.|\n)*takes 2\.3 GB, or 5\.9 GB"):
+    with pytest.raises(SystemExit, match=r"2\.0 GB are free(.|\n)*takes 2\.7 GB, or 6\.3 GB"):
         set_up.main(tmp_path / "venv", "")
     free(monkeypatch, 3.0)
     with pytest.raises(SystemExit, match=r"3\.0 GB are free"):

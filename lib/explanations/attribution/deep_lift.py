@@ -40,7 +40,7 @@ def deep_lift(
     number's values at input and baseline. Units: score. What is conserved: the attributions of an example add up to
     f(x) − f(x′), exactly, if all between them is affine, an activation function or max pooling (of which the change goes
     to the two places of the maximum); a model for which they miss more than a hundredth of their sizes (attention,
-    layer normalisation, products) is refused.
+    layer normalization, products) is refused.
 
     >>> deep_lift(lambda x: (x - 1).relu(), torch.tensor([[1.0, 3.0]]), 1)
     tensor([[0., 2.]])
@@ -142,5 +142,5 @@ def _check_conserved(attributions: Float[Tensor, "batch *features"], scores: Flo
         raise ValueError(
             f"the attributions must add up to f(x) − f(x′), but miss it by {gap[worst]:.4g} with sizes of "
             f"{values[worst].abs().sum():.4g}: the model has parts that are neither affine nor known activation functions "
-            "(attention, layer normalisation, products, compiled parts, custom autograd functions); use integrated_gradients"
+            "(attention, layer normalization, products, compiled parts, custom autograd functions); use integrated_gradients"
         )

@@ -1,4 +1,4 @@
-"""Maps of the last layer, weighed: by the formula, by Captum, and CAM where theory says that they are one."""
+"""Maps of the last layer, weighted: by the formula, by Captum, and CAM where theory says that they are one."""
 
 from collections import OrderedDict
 

@@ -189,24 +189,32 @@ def keep_three_of_a_kind(page) -> None:
     )
 
 
-def keep_two_texts_of_a_kind(page) -> None:
-    """Empty the text of all but two parts at the same place in the same styled boxes.
+def keep_two_texts_of_a_kind(page, judged: set[str] = frozenset()) -> set[str]:
+    """Leave two texts at the same place in the same styled boxes, none of the kinds that were judged on other pages.
 
-    For colours alone: what they are follows from the boxes, whatever else these hold. Names of links and buttons are lost.
+    For colours alone: what they are follows from the boxes, whatever else these hold. Boxes without a text go, and names of
+    links and buttons. What the present view does not show stays as it is.
+
+    Returns:
+        the kinds that are left and shown: judged on this page, they need not be on the next.
     """
-    page.evaluate(
-        """() => {
-          const seen = new Map();
-          const kind = (part) => part === document.body ? ''
-            : [kind(part.parentElement), part.localName, part.className, part.getAttribute('style')].join('>');
+    left = page.evaluate(
+        """(judged) => {
+          const seen = new Map(judged.map((kind) => [kind, 2]));
+          const kind = (part) => (part === document.body ? '' : kind(part.parentElement) + '>')
+            + [part.localName, part.className, part.getAttribute('style')].join('|');
           for (const part of document.querySelectorAll('body *:not(svg *)')) {
             const texts = [...part.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
-            if (!texts.length) continue;
+            if (!texts.length || !part.checkVisibility()) continue;
             seen.set(kind(part), (seen.get(kind(part)) ?? 0) + 1);
             if (seen.get(kind(part)) > 2) texts.forEach((text) => text.remove());
           }
-        }"""
+          [...document.querySelectorAll('body *')].filter((part) => !part.textContent.trim()).forEach((part) => part.remove());
+          return [...seen.keys()];
+        }""",
+        sorted(judged),
     )
+    return set(left) - judged
 
 
 def inaccessible_parts(page, *, only=None, but=None) -> list[str]:

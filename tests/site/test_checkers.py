@@ -156,8 +156,17 @@ def test_texts_of_a_kind_are_judged_twice_and_no_kind_is_lost(tiny):
     rare = f"<div class='b'><p style='{faint}'>faint</p></div><div class='a'><p style='{faint}'>faint <i>again</i></p></div>"
     page = tiny(many + rare).page
     assert len(inaccessible_parts(page, only="color-contrast")) == 9 * 2 + 3
-    keep_two_texts_of_a_kind(page)
+    kinds = keep_two_texts_of_a_kind(page)
     assert len(inaccessible_parts(page, only="color-contrast")) == 2 * 2 + 1 + 1
+    assert len(kinds) == 4
+
+
+def test_a_kind_that_another_page_has_shown_is_not_judged_again_but_what_was_hidden_there_is(tiny):
+    faint = "<p style='color: #bbb; background: #fff'>faint</p>"
+    kinds = keep_two_texts_of_a_kind(tiny(f"<div class='a'>{faint}</div><div class='b' hidden>{faint}</div>").page)
+    page = tiny("".join(f"<div class='{name}'>{faint}</div>" for name in "abc")).page
+    new = keep_two_texts_of_a_kind(page, kinds)
+    assert len(inaccessible_parts(page, only="color-contrast")) == len(new) == 2
 
 
 def test_a_rule_can_be_left_out(tiny):

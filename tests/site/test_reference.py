@@ -54,6 +54,12 @@ def test_shapes_are_shown_as_they_were_written(reference):
     assert "History" in signature
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_page_shows_where_an_object_lay_in_memory(reference, package):
+    """It says nothing to a reader, and makes a page another one in every build."""
+    assert re.findall(r"\S+ at 0x[0-9a-f]+", reference(f"reference/api/{package}").get_text()) == []
+
+
 def test_each_function_leads_to_its_source_and_back(reference):
     page = reference("reference/api/core")
     link = page.find(id="lib.core.training.train").find("a", class_="reference", string="[source]")

@@ -44,7 +44,7 @@ class Game:
             parts = []
             for block, others in zip(*(t.split(self.score.chunk) for t in (coalitions, references)), strict=True):
                 present = block[:, self.segments] if self.grouped else block.unflatten(1, inputs.shape[1:])
-                points = torch.where(present, inputs[rows][:, None], self.background[others])
+                points = torch.where(present, inputs[rows][:, None], self.background.index_select(0, others))
                 scores = self.score.of(points.flatten(0, 1), rows.repeat_interleave(len(block)))
                 parts.append(scores.reshape(len(rows), len(block)).cpu().double())
             found.append(torch.cat(parts, dim=1))

@@ -72,19 +72,20 @@ def _of_a_table(
     score: Score, game: Game, samples: int, width: float | None, ridge: float, generator: torch.Generator
 ) -> Float64[Tensor, "batch players"]:
     """Normal inputs, the same for all examples, after the example itself."""
-    rows, x = (tensor.flatten(1).cpu().double() for tensor in (game.background, score.inputs))
+    rows, x = (tensor.flatten(1).cpu() for tensor in (game.background.double(), score.inputs))
     if len(rows) < 2:
         raise ValueError(f"background must have at least 2 rows, which give features a spread, got {len(rows)}")
-    mean, spread = rows.mean(dim=0), rows.std(dim=0, unbiased=False)
-    # In single precision, whose draws are several times as fast: a sample may be any.
+    # Samples are as precise as the inputs: half of them in double precision would no longer fit the processor's cache.
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    mean, spread = (moment.to(x) for moment in (rows.mean(dim=0), rows.std(dim=0, unbiased=False)))
     noise = torch.randn(samples - 1, game.players, generator=generator, device=generator.device, dtype=torch.float32)
-    noise = noise.cpu().double() * (spread > 0)  # what is constant stays as it is, and gets 0
+    noise = noise.to(x) * (spread > 0)  # what is constant stays as it is, and gets 0
     width = 0.75 * math.sqrt(game.players) if width is None else width
     found = []
     for row in range(len(x)):
         here = torch.where(spread > 0, (x[row] - mean) / spread, 0)
         z = torch.cat([here[None], noise])
-        points = (torch.where(spread > 0, mean, x[row]) + spread * z).to(score.inputs)
+        points = torch.addcmul(torch.where(spread > 0, mean, x[row]), spread, z).to(score.inputs)
         points[0] = score.inputs[row].flatten()
         scores = _scores(score, points.reshape(-1, *score.inputs.shape[1:]), row)
         found.append(_ridge_fit(z, (z - here).square().sum(dim=1), width, scores, ridge))
@@ -111,26 +112,28 @@ def _scores(score: Score, points: Float[Tensor, "points *features"], row: int) -
 
 
 def _ridge_fit(
-    z: Float64[Tensor, "samples players"],
-    squares: Float64[Tensor, " samples"],
+    z: Float[Tensor, "samples players"],
+    squares: Float[Tensor, " samples"],
     width: float,
     scores: Float64[Tensor, " samples"],
     ridge: float,
 ) -> Float64[Tensor, " players"]:
     """Ridge regression with an intercept, which is not shrunk: both sides less their means, weighted by squared distance."""
-    weights = (-squares / (2 * width**2)).exp()
+    weights = (-squares.double() / (2 * width**2)).exp()
     others = weights[squares > 0]  # of inputs that differ from the example, the first
     if others.numel() and not others.any():  # or there is nothing to fit
         raise ValueError(
             "width must leave random inputs near the example, got weights of which all are rounded to 0: the kernel is too "
             "narrow, or the example too far from the background"
         )
-    share = weights / weights.sum()
-    z, scores = z - share @ z, scores - share @ scores
-    weighted = z * weights[:, None]
-    penalty = ridge * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+    share, root = weights / weights.sum(), weights.sqrt()
+    z = z.to(torch.float64, copy=True)  # and changed in place: fresh memory would cost more than the arithmetic
+    z -= share @ z
+    z *= root[:, None]
+    scores = (scores - share @ scores) * root
+    gram = z.T @ z + ridge * torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     # Without a ridge, a column that never varied leaves its weight open: the pseudo-inverse gives 0.
-    return torch.linalg.pinv(weighted.T @ z + penalty, hermitian=True) @ (weighted.T @ scores)
+    return torch.linalg.pinv(gram, hermitian=True) @ (z.T @ scores)
 
 
 def _finite(name: str, value: Real) -> float:

@@ -75,20 +75,21 @@ def _of_a_table(
     rows, x = (tensor.flatten(1).cpu() for tensor in (game.background.double(), score.inputs))
     if len(rows) < 2:
         raise ValueError(f"background must have at least 2 rows, which give features a spread, got {len(rows)}")
-    # Samples are as precise as the inputs: half of them in double precision would no longer fit the processor's cache.
+    # As precise as the inputs: of samples in double precision only half as many fit the processor's cache.
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     mean, spread = (moment.to(x) for moment in (rows.mean(dim=0), rows.std(dim=0, unbiased=False)))
-    noise = torch.randn(samples - 1, game.players, generator=generator, device=generator.device, dtype=torch.float32)
-    noise = noise.to(x) * (spread > 0)  # what is constant stays as it is, and gets 0
+    z = torch.empty(samples, game.players, device=generator.device, dtype=torch.float32)
+    z[1:].normal_(generator=generator)
+    z = z.to(x)
+    z[1:] *= spread > 0  # what is constant stays as it is, and gets 0
     width = 0.75 * math.sqrt(game.players) if width is None else width
     found = []
     for row in range(len(x)):
-        here = torch.where(spread > 0, (x[row] - mean) / spread, 0)
-        z = torch.cat([here[None], noise])
+        here = z[0] = torch.where(spread > 0, (x[row] - mean) / spread, 0)
         points = torch.addcmul(torch.where(spread > 0, mean, x[row]), spread, z).to(score.inputs)
         points[0] = score.inputs[row].flatten()
         scores = _scores(score, points.reshape(-1, *score.inputs.shape[1:]), row)
-        found.append(_ridge_fit(z, (z - here).square().sum(dim=1), width, scores, ridge))
+        found.append(_ridge_fit(z, (z - here).square_().sum(dim=1), width, scores, ridge))
     return torch.stack(found)
 
 

@@ -41,10 +41,11 @@ def concept_vector(
 ) -> ConceptVector:
     """Fit a direction that leads from the states of other examples to those of the concept's.
 
-    ``"plane"``: the normal of the plane that parts the sets, by `linear_probe` with its ``penalty``, in the states' own
-    coordinates (the concept activation vector of Kim et al. 2018, section 3.2). ``"means"``: from the mean of one set to
-    that of the other. A normal turns away from what the concept brings along with other variation (Haufe et al.
-    2014). A vector comes out of any two sets: see whether it parts examples that it was not fitted to.
+    ``"plane"``: the normal of the plane that parts the sets, by `linear_probe` with its ``penalty``, brought back to the
+    states' own coordinates (the concept activation vector of Kim et al. 2018, section 3.2, who do not standardise the
+    states; the normal depends on it). ``"means"``: from the mean of one set to that of the other. A normal turns away
+    from what the concept brings along with other variation (Haufe et al. 2014). A vector comes out of any two sets: see
+    whether it parts examples that it was not fitted to.
 
     >>> concept_vector(torch.tensor([[3.0, 1.0], [3.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]])).direction
     tensor([1., 0.])

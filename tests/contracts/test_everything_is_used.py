@@ -39,6 +39,20 @@ def loaded(code: str) -> set[str]:
             for symbol in table.get_symbols()
             if symbol.is_referenced() and (around or symbol.is_global() or symbol.is_imported())
         }
+    return names | read_in_comprehensions(ast.parse(code))
+
+
+def read_in_comprehensions(tree) -> set[str]:
+    """What comprehensions of a module, outside its functions, read: from Python 3.12 on `symtable` misses what the module binds."""
+    names, ahead = set(), [tree]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp):
+            parts = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            own = {part.id for part in parts if isinstance(part.ctx, ast.Store)}
+            names |= {part.id for part in parts} - own
+        elif not isinstance(node, ast.FunctionDef | ast.Lambda):
+            ahead += ast.iter_child_nodes(node)
     return names
 
 
@@ -152,3 +166,9 @@ def f(parameter, default=outside) -> "Quoted":
 '''
     assert loaded(code) == {"decorator", "outside", "used", "brought"}
     assert quoted(ast.parse(code)) == {"Quoted"}
+
+
+def test_what_a_comprehension_of_the_module_reads_is_loaded():
+    names = loaded("from elsewhere import f, g, left\nx = [f(i) for i in {g(j) for j in range(3)}]")
+    assert {"f", "g"} <= names
+    assert "left" not in names

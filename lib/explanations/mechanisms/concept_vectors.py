@@ -38,14 +38,15 @@ def concept_vector(
     *,
     fit: Literal["plane", "means"] = "plane",
     penalty: PositiveFloat = 1.0,
+    standardise: bool = False,
 ) -> ConceptVector:
     """Fit a direction that leads from the states of other examples to those of the concept's.
 
-    ``"plane"``: the normal of the plane that parts the sets, by `linear_probe` with its ``penalty``, brought back to the
-    states' own coordinates (the concept activation vector of Kim et al. 2018, section 3.2, who do not standardise the
-    states; the normal depends on it). ``"means"``: from the mean of one set to that of the other. A normal turns away
-    from what the concept brings along with other variation (Haufe et al. 2014). A vector comes out of any two sets: see
-    whether it parts examples that it was not fitted to.
+    ``"plane"``: the normal of the plane that parts the sets, by `linear_probe` with its ``penalty`` (the concept activation
+    vector of Kim et al. 2018, section 3.2). The states may be standardised for it; the normal, in their own coordinates,
+    is then another one. ``"means"``: from the mean of one set to that of the other. A normal turns away from what the
+    concept brings along with other variation (Haufe et al. 2014). A vector comes out of any two sets: see whether it
+    parts examples that it was not fitted to.
 
     >>> concept_vector(torch.tensor([[3.0, 1.0], [3.0, 0.0]]), torch.tensor([[0.0, 1.0], [0.0, 0.0]])).direction
     tensor([1., 0.])
@@ -62,7 +63,7 @@ def concept_vector(
         normal, middle = ends[0] - ends[1], (ends[0] + ends[1]) / 2
     else:
         labels = torch.cat([torch.zeros(len(others)), torch.ones(len(concept))]).long().to(concept.device)
-        probe = linear_probe(torch.cat([others, concept]), labels, penalty=penalty)
+        probe = linear_probe(torch.cat([others, concept]), labels, penalty=penalty, standardise=standardise)
         weight, bias = probe.weight[1] - probe.weight[0], probe.bias[1] - probe.bias[0]
         normal = weight / probe.deviation
         middle = probe.mean - normal * bias / normal.square().sum()

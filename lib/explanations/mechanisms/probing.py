@@ -17,7 +17,7 @@ __all__ = ["LinearProbe", "control_labels", "linear_probe", "lookup_labels"]
 
 @dataclass(frozen=True)
 class LinearProbe:
-    """A linear classifier of standardised states: ``W (states − mean) / deviation + bias``."""
+    """A linear classifier of states: ``W (states − mean) / deviation + bias``."""
 
     weight: Float[Tensor, "classes width"]
     bias: Float[Tensor, " classes"]
@@ -32,12 +32,16 @@ class LinearProbe:
 
 @checked
 def linear_probe(
-    states: Float[Tensor, "examples width"], labels: Int64[Tensor, " examples"], *, penalty: PositiveFloat
+    states: Float[Tensor, "examples width"],
+    labels: Int64[Tensor, " examples"],
+    *,
+    penalty: PositiveFloat,
+    standardise: bool = True,
 ) -> LinearProbe:
     """Fit the probe of least mean cross-entropy (nats) plus ``penalty / 2 · ‖W‖²``, the optimum of which is unique.
 
-    Alain & Bengio 2017, section 3. Features are standardised first, so that the penalty treats them alike. Classes are
-    0 … the largest label. No random numbers: the optimum is found by L-BFGS from zero. What the probe reads is
+    Alain & Bengio 2017, section 3. Features are standardised first, so that the penalty treats them alike; without, a
+    deviation of 1 stands for each. Classes are 0 … the largest label. No random numbers: the optimum is found by L-BFGS from zero. What the probe reads is
     there to be read; whether the model uses it is another question.
 
     >>> probe = linear_probe(torch.tensor([[0.0], [1.0], [4.0], [5.0]]), torch.tensor([0, 0, 1, 1]), penalty=0.01)
@@ -53,7 +57,8 @@ def linear_probe(
         raise ValueError(f"labels must be of at least two classes from 0, got {labels.unique().tolist()}")
     states = states.detach()
     mean, deviation = states.mean(0), states.std(0, correction=0)
-    deviation = torch.where(deviation > 0, deviation, 1)  # a constant feature says nothing, at any scale
+    # A constant feature says nothing, at any scale.
+    deviation = torch.where(deviation > 0, deviation, 1) if standardise else torch.ones_like(deviation)
     x, classes = (states - mean) / deviation, int(labels.max()) + 1
     with torch.inference_mode(False), torch.enable_grad():
         weight = torch.zeros(classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)

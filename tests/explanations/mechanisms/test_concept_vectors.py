@@ -41,13 +41,14 @@ def test_the_plane_finds_what_parts_the_sets_which_is_another_direction():
     assert direction @ best < 0.5
 
 
+@pytest.mark.parametrize("standardise", [False, True])
 @pytest.mark.parametrize("penalty", [1.0, 0.01])
-def test_the_plane_is_that_of_scikit_learn(penalty):
+def test_the_plane_is_that_of_scikit_learn(penalty, standardise):
     concept, others, _, _ = planted(60)
     concept, others = concept[:25].double(), others.double()  # unequal sets, so that the plane has an offset of its own
-    found = concept_vector(concept, others, penalty=penalty)
+    found = concept_vector(concept, others, penalty=penalty, standardise=standardise)
     states, labels = torch.cat([others, concept]), np.repeat([0, 1], [60, 25])
-    mean, deviation = states.mean(0), states.std(0, correction=0)
+    mean, deviation = states.mean(0), states.std(0, correction=0) if standardise else torch.ones(6).double()
     # Two weight vectors ±w with penalty λ/2 each: one of 2w, with λ/4.
     reference = LogisticRegression(C=2 / (penalty * 85), tol=1e-9, max_iter=5000).fit(
         (states - mean) / deviation, labels
@@ -64,7 +65,7 @@ def test_the_vector_has_length_one_points_to_the_concept_and_turns_with_it(fit):
     concept, others, _, _ = planted()
     found, reverse = concept_vector(concept, others, fit=fit), concept_vector(others, concept, fit=fit)
     assert found.direction.norm().item() == pytest.approx(1, abs=1e-5)
-    assert_close(reverse.direction, -found.direction, atol=1e-4, rtol=0)
+    assert_close(reverse.direction, -found.direction, atol=1e-3, rtol=0)  # where the search stops in single precision
     assert found(concept).float().mean() > 0.7
     assert found(others).float().mean() < 0.3
 

@@ -12,6 +12,7 @@ import json
 import re
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from docutils import nodes
 from py_mini_racer import MiniRacer
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 # Copied next to the pages, never under the book's own `_static`: Jupyter Book would load each script there on every page.
 FONTS = "output/chtml/fonts/woff-v2"
+WIDEST = 28.0  # em: 328 pixels, the column of a phone 360 wide, at the smallest size that custom.css allows, 0.7 of 16.5 pixels
 PACKAGES = ("ams", "boldsymbol", "newcommand")
 COMPONENTS = (
     "core",
@@ -48,14 +50,28 @@ var MathJax = {
   chtml: {fontURL: "FONTS"},
 };
 """
+# The output processor measures each formula in order to lay it out, and keeps no record of it.
+MEASURE = """
+var width = null;
+(output => {
+  const write = output.processMath;
+  output.processMath = function (math, node) {
+    width = this.factory.wrap(math).getOuterBBox().w;
+    return write.call(this, math, node);
+  };
+})(MathJax.startup.output);
+"""
 PAGE = r"""
 (formulas) => {
   const adaptor = MathJax.startup.adaptor;
   MathJax.startup.output.clearCache();
   MathJax.texReset();
   const results = formulas.map(([tex, display]) => {
-    try { return [adaptor.outerHTML(MathJax.tex2chtml(tex, {display})), null]; }
-    catch (error) { return [null, error.message]; }
+    try {
+      const shown = MathJax.tex2chtml(tex, {display});
+      return [adaptor.outerHTML(shown), width, null];
+    }
+    catch (error) { return [null, null, error.message]; }
   });
   return JSON.stringify([results, adaptor.textContent(MathJax.chtmlStylesheet())]);
 }
@@ -88,13 +104,22 @@ def _engine() -> MiniRacer:
     engine.eval(f"var SOURCES = {json.dumps(read)}, PACKAGES = {json.dumps(PACKAGES)};")
     engine.eval(CONFIGURATION)
     engine.eval(read["startup"])
+    engine.eval(MEASURE)
     return engine
 
 
-def typeset(formulas: list[tuple[str, bool]]) -> tuple[list[tuple[str | None, str | None]], str]:
-    """The formulas of one page, (TeX, displayed?), each as (HTML, fault), one of them None; and the style sheet of just these."""
+class Typeset(NamedTuple):
+    """A formula that is set, or the fault in its TeX."""
+
+    html: str | None
+    width: float | None  # in units of its own font size
+    fault: str | None
+
+
+def typeset(formulas: list[tuple[str, bool]]) -> tuple[list[Typeset], str]:
+    """The formulas of one page, given as (TeX, displayed?), and the style sheet of just these."""
     results, style = json.loads(_engine().eval(f"({PAGE})({json.dumps(formulas)})"))
-    return [(shown, fault) for shown, fault in results], re.sub(r"\s+", " ", style)
+    return [Typeset(*result) for result in results], re.sub(r"\s+", " ", style)
 
 
 def _bare(tex: str) -> str:
@@ -119,20 +144,29 @@ def typeset_page(app: Sphinx, pagename: str, templatename: str, context: dict, d
     if not found:
         return
     results, style = typeset([(_bare(one["tex"]), one["tag"] == "div") for one in found])
-    for one, (_, fault) in zip(found, results, strict=True):
+    for one, result in zip(found, results, strict=True):
+        fault = result.fault
+        if fault is None and one["tag"] == "div" and result.width > WIDEST:
+            fault = f"a line of {result.width:.1f} em, of which a phone shows {WIDEST:.0f},"
         if fault is not None:
             logger.warning(
                 "%s in the formula %s", fault, _bare(one["tex"]), location=pagename, type="book", subtype="formula"
             )
     shown = iter(results)
     fonts = context["pathto"](f"_static/mathjax/{FONTS}", 1)
-    body = FORMULA.sub(lambda one: _written(one, next(shown)[0] or one["tex"]), context["body"])
+    body = FORMULA.sub(lambda one: _written(one, next(shown)), context["body"])
     context["body"] = f"<style>{style.replace('FONTS', fonts)}</style>\n{body}"
 
 
-def _written(one: re.Match, shown: str) -> str:
-    """The formula's element with what it shows. A line does not break between a formula and the mark that follows it."""
-    element = f"{one['open']}{one['number']}{shown}</{one['tag']}>"
+def _written(one: re.Match, result: Typeset) -> str:
+    """The formula's element with what it shows. A line does not break between a formula and the mark that follows it.
+
+    A displayed formula carries its width, by which the style sheet sets it smaller where the column is narrower than that.
+    """
+    opened = one["open"]
+    if one["tag"] == "div" and result.width is not None:
+        opened = f'{opened[:-1]} style="--width: {result.width:.2f}">'
+    element = f"{opened}{one['number']}{result.html or one['tex']}</{one['tag']}>"
     binds = one["tag"] == "span" and one["stop"]
     return f'<span class="unbroken">{element}{one["stop"]}</span>' if binds else element + one["stop"]
 

@@ -57,6 +57,25 @@ def test_a_formula_that_cannot_be_read_is_a_warning(book):
     assert built.html("page").count("<mjx-container") == 1
 
 
+def test_a_displayed_formula_carries_its_width(book):
+    """In the font of TeX a digit is half an em wide; the bar of a fraction and its margins add 0.22 em on each side."""
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    tiny.write("page.md", "# Page\n\n$x$ and\n\n$$ 0123456789 $$\n\n$$ \\frac{10}{10} $$\n")
+    assert re.findall(r'<(\w+) class="math [^>]*style="--width: ([\d.]+)">', tiny.build().html("page")) == [
+        ("div", "5.00"),
+        ("div", "1.44"),
+    ]
+
+
+def test_a_formula_too_wide_for_a_phone_is_a_warning(book):
+    tiny = book("typeset", "sphinx.ext.mathjax")
+    row = "+".join("x" * 11)
+    tiny.write("page.md", f"# Page\n\n$$ {row} $$\n\n$$ {row}+{row} $$\n\nInside a line: ${row}+{row}$.\n")
+    faults = re.findall(r"a line of ([\d.]+) em, of which a phone shows 28, in the formula", tiny.build().warnings)
+    assert len(faults) == 1
+    assert float(faults[0]) > 28
+
+
 def test_the_style_is_that_of_the_page_alone(book):
     tiny = book("typeset", "sphinx.ext.mathjax")
     tiny.write("first.md", "# First\n\n$\\alpha$\n")

@@ -293,6 +293,16 @@ def cut_without_an_edge(page) -> list[str]:
     )
 
 
+def equations_that_scroll(page) -> list[str]:
+    """Displayed equations of which the window shows a part only."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('main div.math')]
+          .filter((box) => [box, ...box.querySelectorAll(':scope > mjx-container')]
+            .some((part) => part.scrollWidth > part.clientWidth + 1))
+          .map((box) => box.id || box.textContent.slice(0, 120))"""
+    )
+
+
 def overflow(page) -> list[str]:
     """The page itself must not scroll sideways; what is wide scrolls inside."""
     width, window, culprits = page.evaluate(

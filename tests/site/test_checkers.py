@@ -12,6 +12,7 @@ from site_checks import (
     WATCH_SHIFTS,
     broken_links,
     cut_without_an_edge,
+    equations_that_scroll,
     flatten_code_and_formulas,
     height,
     inaccessible_parts,
@@ -106,6 +107,13 @@ def test_a_formula_that_is_not_typeset_is_seen(tiny):
     assert len(untypeset_equations(tiny(r"<div class='math'>\[x^2\]</div>").page)) == 1
     broken = "<div class='math'><mjx-container><mjx-merror>x</mjx-merror></mjx-container></div>"
     assert len(untypeset_equations(tiny(broken).page)) == 1
+
+
+def test_an_equation_wider_than_its_box_is_seen(tiny):
+    """Whichever of the two scrolls: the theme's container or the box around it."""
+    equation = "<div class='math' id='{}' style='overflow-x: auto'><mjx-container style='display: block; overflow: {}'><mjx-math style='display: block; width: {}px'>x</mjx-math></mjx-container></div>"
+    cases = [("fits", "auto", 80), ("inner", "auto", 900), ("outer", "visible", 900)]
+    assert equations_that_scroll(tiny("".join(equation.format(*case) for case in cases)).page) == ["inner", "outer"]
 
 
 def test_a_page_wider_than_the_phone_is_seen(tiny):

@@ -6,6 +6,7 @@ from site_checks import (
     WATCH_SHIFTS,
     broken_links,
     cut_without_an_edge,
+    equations_that_scroll,
     flatten_code_and_formulas,
     inaccessible_parts,
     jumps,
@@ -62,6 +63,7 @@ def test_a_page_is_sound_in_every_view(page_name, newcomer, judged):
         faults["height"] = too_high(tab.page, page_name.replace(".html", ".ipynb"))
     faults["sideways scrolling when wide and unfolded"] = overflow(tab.unfold().page)
     faults["sideways scrolling when unfolded"] = overflow(tab.show(PHONE).page)
+    faults["equations wider than a phone"] = equations_that_scroll(tab.page)
     faults["no edge where there is more"] = cut_without_an_edge(tab.page)
     flatten_code_and_formulas(tab.page)
     faults["accessibility"] = inaccessible_parts(tab.page, but="color-contrast")

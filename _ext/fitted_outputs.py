@@ -7,7 +7,11 @@ import re
 import unicodedata
 
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
+logger = logging.getLogger(__name__)
+
+LONGEST = 69  # letters: what a phone 390 pixels wide shows at the smallest size that custom.css allows
 PRINTED = re.compile(
     r'(?P<open><div class="output [^"]*\bhighlight-[^"]*")>(?P<rest><div class="highlight"><pre[^>]*>(?P<text>.*?)</pre>)',
     re.DOTALL,
@@ -27,12 +31,19 @@ def letters(text: str) -> int:
 
 def fit_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Write the lengths of this page's printed outputs."""
-    context["body"] = PRINTED.sub(_written, context.get("body", ""))
 
+    def written(one: re.Match) -> str:
+        text = html.unescape(re.sub(r"<[^>]*>", "", one["text"]))
+        length = letters(text)
+        if length > LONGEST:
+            longest = max(text.split("\n"), key=letters)
+            logger.warning(
+                "%d letters are printed in a line, of which a phone shows %d: %s",
+                length, LONGEST, longest, location=pagename, type="book", subtype="output",
+            )  # fmt: skip
+        return f'{one["open"]} style="--letters: {length}">{one["rest"]}'
 
-def _written(one: re.Match) -> str:
-    text = html.unescape(re.sub(r"<[^>]*>", "", one["text"]))
-    return f'{one["open"]} style="--letters: {letters(text)}">{one["rest"]}'
+    context["body"] = PRINTED.sub(written, context.get("body", ""))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -23,3 +23,14 @@ def test_the_longest_line_is_counted(book):
         "--letters: 5", "--letters: 5", "--letters: 4", "--letters: 1", None,
     ]  # fmt: skip
     assert page.select_one("div.cell_input [style]") is None
+
+
+def test_a_line_longer_than_a_phone_shows_is_a_warning(book):
+    made = book("fitted_outputs")
+    made.write(
+        "page.ipynb",
+        notebook("# X", code("1", outputs=(printed("a" * 69 + "\n"),)), code("2", outputs=(printed("b" * 70),))),
+    )
+    warnings = made.build().warnings
+    assert f"70 letters are printed in a line, of which a phone shows 69: {'b' * 70}" in warnings
+    assert "aaa" not in warnings
